@@ -1,0 +1,27 @@
+// swift-tools-version: 6.2
+// The benchmark programs, apart from the main package so that nobody who uses Apus builds them.
+// `./run bench` builds and runs them; docs/PERFORMANCE.md says what is measured.
+import PackageDescription
+
+let package = Package(
+    name: "apus-benchmarks",
+    dependencies: [
+        .package(name: "apus", path: "..")
+    ],
+    targets: [
+        // BenchClient URL N CONCURRENCY
+        .executableTarget(name: "BenchClient", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchSleepers N
+        .executableTarget(name: "BenchSleepers", dependencies: [.product(name: "Apus", package: "apus")]),
+    ]
+)
+
+for target in package.targets {
+    target.swiftSettings = [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ]
+}

@@ -1,0 +1,112 @@
+import CApus
+import Glibc
+import Synchronization
+
+/// One look at a thread: what it does, and where.
+struct StackSample {
+    /// The program counter first, then return addresses, outwards.
+    var addresses: [UInt] = []
+    var state: BlockReport.ThreadState = .unknown
+}
+
+/// A thread of this process that can be looked at from another one.
+struct SampledThread: Sendable {
+    let id: Int32
+    let stack: Range<UInt>
+
+    /// The calling thread.
+    static func current() -> SampledThread {
+        var low: UInt = 0
+        var high: UInt = 0
+        if apus_bt_stack_bounds(&low, &high) != 0 || low > high { (low, high) = (0, 0) }
+        return SampledThread(id: apus_bt_gettid(), stack: low..<high)
+    }
+}
+
+/// Looks at a thread without changing what it does.
+///
+/// A signal ends `nanosleep`, `poll` and many other system calls early, with or without SA_RESTART. So a thread in the
+/// kernel is never signalled: /proc says which call it is in and with what stack pointer, its stack is copied, and the
+/// copy counts only if the thread has not moved meanwhile. Only a thread that runs on every one of several looks gets the
+/// sampling signal. What is left: it may enter a system call in the microsecond between the last look and the signal
+/// (apus_bt_sample), and a thread that is inside the kernel *and* on a CPU also reads as running; its call then may end
+/// early if it comes to an interruptible wait just then.
+enum StackSampler {
+    /// The handler has one buffer, so one sample is taken at a time, whatever the number of loops.
+    private static let turn = Mutex<Void>(())
+
+    private enum Limits {
+        static let attempts = 12
+        /// Looks that must say "running", one after another, before a signal is sent.
+        static let runningLooks = 4
+        static let pauseMicroseconds: UInt32 = 250
+        static let answerNanoseconds: Int64 = 50_000_000
+    }
+
+    /// - Parameter stillWanted: asked before each look; when false, what is found would be about something else.
+    static func sample(_ thread: SampledThread, while stillWanted: () -> Bool) -> StackSample {
+        turn.withLock { _ in
+            guard let activity = ThreadActivity.Source(thread: thread.id) else { return StackSample() }
+            defer { activity.close() }
+            var best = StackSample()
+            var running = 0
+            for _ in 0..<Limits.attempts where stillWanted() {
+                switch activity.read() {
+                case .waiting(let place):
+                    running = 0
+                    best.state = place.state
+                    if let addresses = addresses(of: thread, at: place, from: activity) {
+                        return StackSample(addresses: addresses, state: place.state)
+                    }
+                case .running:
+                    running += 1
+                    best.state = .running
+                    if running < Limits.runningLooks { break }
+                    switch interrupt(thread, activity) {
+                    case .answered(let addresses): return StackSample(addresses: addresses, state: .running)
+                    case .notRunning: running = 0
+                    case .impossible: return best
+                    }
+                case .unknown:
+                    return best
+                }
+                usleep(Limits.pauseMicroseconds)
+            }
+            return best
+        }
+    }
+
+    private enum Answer {
+        case answered([UInt])
+        case notRunning
+        case impossible
+    }
+
+    private static func interrupt(_ thread: SampledThread, _ activity: ThreadActivity.Source) -> Answer {
+        var frames = [UInt](repeating: 0, count: APUS_BT_CAPACITY)
+        let count = apus_bt_sample(thread.id, activity.descriptor, Limits.answerNanoseconds, &frames)
+        if Int(count) == APUS_BT_NOT_RUNNING { return .notRunning }
+        return count > 0 ? .answered(Array(frames.prefix(Int(count)))) : .impossible
+    }
+
+    /// The call stack of a thread that waits in the kernel, or nil if it has moved while its stack was being copied.
+    private static func addresses(
+        of thread: SampledThread,
+        at place: ThreadActivity.Place,
+        from activity: ThreadActivity.Source
+    ) -> [UInt]? {
+        let switches = activity.contextSwitches()
+        var addresses = [place.pc]
+        guard thread.stack.contains(place.sp) else { return addresses }  // A stack of its own making: say only where.
+        // 64 KiB hold all but the stacks with large buffers on them; those are worth a second, larger copy.
+        for size in [64 << 10, 1 << 20] as [UInt] {
+            guard let copy = StackCopy(from: place.sp, to: min(place.sp &+ size, thread.stack.upperBound)),
+                activity.read() == .waiting(place), activity.contextSwitches() == switches
+            else { return nil }
+            var unwinder = StackUnwinder(stack: copy, code: ExecutableMemory.current(), pc: place.pc)
+            addresses = unwinder.addresses()
+            if !unwinder.ranOffTheCopy || copy.range.upperBound == thread.stack.upperBound { break }
+        }
+        return addresses
+    }
+}

@@ -1,0 +1,153 @@
+import CApus
+import Glibc
+
+#if canImport(Runtime)
+import Runtime
+#endif
+
+/// Turns addresses into functions, files and lines. Allocates, opens files and may take a second in a large program: for
+/// the watchdog's thread, never for the loop's.
+enum Symbolicator {
+    /// - Parameter addresses: a program counter and then return addresses, outwards.
+    static func frames(for addresses: [UInt]) -> [BlockReport.Frame] {
+        guard !addresses.isEmpty else { return [] }
+        #if canImport(Runtime)
+        if let frames = framesWithLines(for: addresses) { return frames }
+        #endif
+        return addresses.indices.map { nearestSymbol(addresses[$0], isReturnAddress: $0 > 0) }
+    }
+
+    #if canImport(Runtime)
+    /// From the debug information, by the standard library's own reader.
+    private static func framesWithLines(for addresses: [UInt]) -> [BlockReport.Frame]? {
+        guard let symbolicated = symbolicated(addresses) else { return nil }
+        var needsLine = true
+        return symbolicated.frames.compactMap { frame in
+            guard let address = UInt(frame.captured.originalProgramCounter) else { return nil }
+            guard let symbol = frame.symbol, !symbol.rawName.isEmpty, symbol.rawName != "<unknown>" else {
+                return nearestSymbol(address, isReturnAddress: address != addresses[0])
+            }
+            if symbol.isSwiftRuntimeFailure { return nil }  // "overflow" and the like, inlined at line 0
+            let isInternal = FrameOrigin.isInternal(
+                symbol: symbol.rawName,
+                image: symbol.imageName,
+                file: symbol.sourceLocation?.path
+            )
+            var location = symbol.sourceLocation.flatMap { $0.line > 0 ? $0 : nil }
+            if !isInternal, needsLine {
+                if location == nil, !frame.inlined { location = lineBefore(address, in: symbol.rawName) }
+                if location != nil { needsLine = false }
+            }
+            return BlockReport.Frame(
+                function: FunctionName.readable(symbol.name),
+                file: location?.path,
+                line: location?.line,
+                image: symbol.imageName,
+                address: address,
+                isInlined: frame.inlined,
+                isInternal: isInternal
+            )
+        }
+    }
+
+    private static func symbolicated(_ addresses: [UInt]) -> SymbolicatedBacktrace? {
+        // If another version of the format reads something else into the bytes, do without rather than guess.
+        guard let backtrace = try? Backtrace(from: BacktraceDecoder(addresses)),
+            backtrace.frames.map({ UInt($0.originalProgramCounter) }) == addresses
+        else { return nil }
+        return backtrace.symbolicated()
+    }
+
+    /// Optimised code has instructions without a line of their own (line 0). The nearest one before them that has a line
+    /// is what a reader wants; done for the culprit only.
+    private static func lineBefore(
+        _ address: UInt,
+        in function: String
+    ) -> SymbolicatedBacktrace.SourceLocation? {
+        let earlier = [2, 4, 8, 12, 18, 26, 38, 54].filter { $0 < address }.map { address - $0 }
+        for frame in symbolicated(earlier)?.frames ?? [] where !frame.inlined {
+            guard let symbol = frame.symbol, symbol.rawName == function else { return nil }
+            if let location = symbol.sourceLocation, location.line > 0 { return location }
+        }
+        return nil
+    }
+    #endif
+
+    /// From the dynamic symbol table: exported functions only, and no lines.
+    private static func nearestSymbol(_ address: UInt, isReturnAddress: Bool) -> BlockReport.Frame {
+        var imagePath: UnsafePointer<CChar>?
+        var symbolName: UnsafePointer<CChar>?
+        apus_bt_nearest_symbol(isReturnAddress ? address - 1 : address, &imagePath, &symbolName)
+        let image = imagePath.map { String(cString: $0).split(separator: "/").last.map(String.init) ?? "" }
+        let symbol = symbolName.map { String(cString: $0) }
+        var function = symbol
+        if let demangled = symbolName.flatMap({ apus_bt_demangle($0) }) {
+            function = String(cString: demangled)
+            free(demangled)
+        }
+        return BlockReport.Frame(
+            function: function.map(FunctionName.readable),
+            image: image,
+            address: address,
+            isInlined: false,
+            isInternal: FrameOrigin.isInternal(symbol: symbol, image: image, file: nil)
+        )
+    }
+}
+
+/// Whose code a frame is.
+enum FrameOrigin {
+    /// The names of Apus's library modules as they begin a mangled symbol. Its programs and tests are users.
+    private static let modules = [
+        "Apus", "ApusRuntime", "ApusWire", "ApusNet", "ApusHTTPClient", "ApusHTTPServer", "ApusTesting",
+    ].map { "\($0.utf8.count)\($0)" }
+
+    private static let images = [
+        "libc.so", "libc-", "libm.so", "libm-", "libpthread", "ld-", "ld.so", "libdl.so", "librt.so", "libresolv.so",
+        "libgcc_s", "libstdc++", "libswift", "lib_", "libFoundation", "libdispatch", "libBlocksRuntime", "[vdso]",
+        "linux-vdso",
+    ]
+
+    static func isInternal(symbol: String?, image: String?, file: String?) -> Bool {
+        if let image, images.contains(where: { image.hasPrefix($0) }) { return true }
+        // Generic code of the standard library that was compiled into the program, and what the compiler has made up.
+        if let file, file.hasSuffix("<compiler-generated>") || file.contains("/swift/stdlib/") { return true }
+        guard let symbol else { return false }
+        for prefix in ["$s", "$S"] where symbol.hasPrefix(prefix) {
+            let rest = symbol.dropFirst(prefix.count)
+            if modules.contains(where: { rest.hasPrefix($0) }) { return true }
+            // Without a line, what belongs to the standard library's module is not an extension by the program.
+            return file == nil && (rest.hasPrefix("s") || rest.hasPrefix("S"))
+        }
+        // The runtime in a statically linked program, and what starts every program.
+        return symbol.hasPrefix("_ZN5swift") || symbol.hasPrefix("_ZN12_GLOBAL__N_") || symbol.hasPrefix("swift_")
+            || symbol.hasPrefix("_dispatch_") || symbol.hasPrefix("apus_")
+            || symbol == "main" || symbol == "_start" || symbol == "async_Main"
+    }
+}
+
+/// A demangled name as one would say it.
+enum FunctionName {
+    /// "(1) await resume partial function for App.query() async -> Swift.Int" is, to its author, App.query().
+    static func readable(_ name: String) -> String {
+        var name = name[...]
+        for marker in [" suspend resume partial function for ", " await resume partial function for "]
+        where name.hasPrefix("(") {
+            if let found = name.firstRange(of: marker) { name = name[found.upperBound...] }
+        }
+        if let version = name.firstIndex(of: "@"), !name.contains(" ") { name = name[..<version] }  // sleep@@GLIBC_2.2.5
+        if name.hasPrefix("closure #"), name.hasSuffix(" in ") { name = name.dropLast(4) }  // at top level: in nothing
+        return String(name)
+    }
+}
+
+/// Source paths as they are read.
+enum SourcePath {
+    /// Relative to the working directory, if the file is in it.
+    static func shortened(_ path: String) -> String {
+        guard let directory = getcwd(nil, 0) else { return path }
+        defer { free(directory) }
+        let prefix = String(cString: directory) + "/"
+        return path.hasPrefix(prefix) ? String(path.dropFirst(prefix.utf8.count)) : path
+    }
+}

@@ -1,0 +1,69 @@
+#if os(Linux) || os(Android)
+import CApus
+import Glibc
+
+/// The selector of Linux: epoll(7), edge-triggered.
+struct EpollSelector: Selector, ~Copyable {
+    /// The token of the wake-up descriptor; slot tokens never reach it, since their index is 32 bits.
+    private static let wakeToken = UInt64.max
+    private static let capacity = 512
+
+    private let epoll: Int32
+    private let wakeDescriptor: Int32
+    private let buffer: UnsafeMutablePointer<epoll_event>
+
+    init() throws(LoopError) {
+        let epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        let wakeDescriptor = epoll < 0 ? -1 : eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        let error = errno
+        self.epoll = epoll
+        self.wakeDescriptor = wakeDescriptor
+        buffer = .allocate(capacity: Self.capacity)
+        // From here on `deinit` frees what was made.
+        if wakeDescriptor < 0 { throw LoopError(.systemResources, errno: error, while: "making an event loop's descriptors") }
+        _ = add(wakeDescriptor, token: Self.wakeToken)
+    }
+
+    deinit {
+        if epoll >= 0 { close(epoll) }
+        if wakeDescriptor >= 0 { close(wakeDescriptor) }
+        buffer.deallocate()
+    }
+
+    mutating func add(_ fd: Int32, token: UInt64) -> Int32 {
+        var event = epoll_event()
+        event.events =
+            EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+        event.data.u64 = token
+        return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno
+    }
+
+    mutating func remove(_ fd: Int32) {
+        _ = epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nil)
+    }
+
+    mutating func wait(timeout: Int64, into events: inout ContiguousArray<SelectorEvent>) {
+        let count = apus_epoll_wait(epoll, buffer, Int32(Self.capacity), timeout)
+        // EINTR: a signal was handled. The loop looks at its queues and its clock, and waits again.
+        guard count > 0 else { return }
+        for index in 0..<Int(count) {
+            let event = buffer[index]
+            // The eventfd is edge-triggered: every write is a new edge, so it never has to be read.
+            if event.data.u64 == Self.wakeToken { continue }
+            var readiness: Readiness = []
+            if event.events & EPOLLIN.rawValue != 0 { readiness.insert(.readable) }
+            if event.events & EPOLLOUT.rawValue != 0 { readiness.insert(.writable) }
+            if event.events & EPOLLRDHUP.rawValue != 0 { readiness.insert(.readEnd) }
+            if event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { readiness.insert(.broken) }
+            events.append(SelectorEvent(token: event.data.u64, readiness: readiness))
+        }
+    }
+
+    borrowing func wake() {
+        var one: UInt64 = 1
+        _ = write(wakeDescriptor, &one, 8)
+    }
+}
+
+typealias PlatformSelector = EpollSelector
+#endif

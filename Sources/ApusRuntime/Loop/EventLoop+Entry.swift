@@ -1,0 +1,197 @@
+import CApus
+import DequeModule
+import Glibc
+import Logging
+import Synchronization
+
+// Ways in: from synchronous code, from asynchronous code, and the loop that is always there.
+extension EventLoop {
+    /// Makes a loop, runs `body` on this thread until it returns, and closes the loop: asyncio's `asyncio.run`.
+    ///
+    /// On the process's main thread the loop also serves the main actor, so that `await` of a `@MainActor` function works inside.
+    /// What `body` has started with ``spawn(name:_:)`` and left behind is cancelled and awaited before this returns.
+    ///
+    /// With ``Options/signals`` at `.interrupt` (the default), on the main thread, the first Ctrl-C cancels `body`, and the second
+    /// ends the process with status 130.
+    ///
+    /// - Returns: what `body` returns.
+    /// - Throws: what `body` throws; ``LoopError`` `.nestedRun` if this thread already runs a loop, `.systemResources` if the
+    ///   system has no descriptors left.
+    @available(
+        *, noasync,
+        message: "EventLoop.run blocks its thread. From asynchronous code write: try await EventLoop.with { … }"
+    )
+    public static func run<Success: Sendable>(
+        _ options: Options = Options(),
+        _ body: @escaping @Sendable () async throws -> Success
+    ) throws -> Success {
+        if let current {
+            throw LoopError(
+                .nestedRun,
+                "EventLoop.run was called on a thread that already runs event loop “\(current.name)”. "
+                    + "Inside a loop call asynchronous functions with `await`, or start them with `EventLoop.spawn`."
+            )
+        }
+        let loop = try EventLoop(options)
+        let root = RootTask<Success>(name: options.name, loop: loop)
+        return try loop.runHere(root, body)
+    }
+
+    /// Makes a loop on a thread of its own, runs `body` on it, and closes the loop: ``run(_:_:)`` for asynchronous callers.
+    ///
+    /// The main actor stays with whoever serves it, and signals are left alone.
+    ///
+    /// - Throws: what `body` throws; ``LoopError`` `.systemResources` if there is no descriptor or thread left.
+    ///
+    /// Cancel safety: cancelling the caller cancels `body`, and still waits for it and for the loop's end.
+    public static func with<Success: Sendable>(
+        _ options: Options = Options(),
+        _ body: @escaping @Sendable () async throws -> Success
+    ) async throws -> Success {
+        let loop = try EventLoop(options)
+        let root = RootTask<Success>(name: options.name, loop: loop)
+        let caller = current
+        caller?.beginExternalWork()
+        defer { caller?.endExternalWork() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                do {
+                    try startThread(name: options.name) {
+                        continuation.resume(with: Result { try loop.runHere(root, body) })
+                    }
+                } catch {
+                    loop.close()
+                    continuation.resume(throwing: error)
+                }
+            }
+        } onCancel: {
+            root.record.cancel()
+        }
+    }
+
+    /// A loop in the background, started at first use and never closed: where the work of callers without a loop runs.
+    public static let shared: EventLoop = {
+        var options = Options()
+        options.name = "shared"
+        options.signals = .none
+        // No descriptors or threads are left: somebody will give some back, and without this loop nobody could go on.
+        while true {
+            do {
+                let loop = try EventLoop(options)
+                try startThread(name: "apus-shared") { loop.runForever() }
+                return loop
+            } catch {
+                options.logger.critical("The shared event loop cannot start, and tries again: \(error)")
+                poll(nil, 0, 50)
+            }
+        }
+    }()
+
+    private func runForever() {
+        apus_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
+        startMonitor()
+        turn()
+    }
+
+    fileprivate func runHere<Success: Sendable>(
+        _ root: RootTask<Success>,
+        _ body: @escaping @Sendable () async throws -> Success
+    ) throws -> Success {
+        apus_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
+        defer { apus_set_current_loop(nil) }
+        let isMainThread = getpid() == apus_gettid()
+        let mainQueue = isMainThread ? MainQueue(servedBy: self) : nil
+        let interrupt = isMainThread && options.signals == .interrupt ? Interrupt(on: self, root.record.cancel) : nil
+        startMonitor()
+        root.start(body)
+        turn()
+        finishLeftovers()
+        interrupt?.remove()
+        mainQueue?.remove()
+        close()
+        return try root.result.get()
+    }
+
+    /// Cancels and awaits what was started and not awaited; that may start more.
+    private func finishLeftovers() {
+        while registry.count > 0 {
+            state.pointee.isFinished = false
+            for record in registry.all { record.cancel() }
+            RootTask<Void>(name: nil, loop: self).start {
+                for record in self.registry.all { await record.waitUntilFinished() }
+            }
+            turn()
+        }
+    }
+
+    /// Refuses everything new. Jobs that are left, or come later, run on ``shared``'s thread, as this executor.
+    fileprivate func close() {
+        state.pointee.monitor?.stop()
+        state.pointee.monitor = nil
+        state.pointee.isClosed = true
+        for slot in state.pointee.descriptors.open { endWaits(slot.pointee.token, with: .closed) }
+        while let action = state.pointee.timers.popDue(at: .max) {
+            if case .resume(let continuation) = action { continuation.resume(returning: .closed) }
+        }
+        let left = inbox.close()
+        selector.deinitialize(count: 1)
+        selector.deallocate()
+        for item in left {
+            switch item {
+            case .job(let job): post(.job(job))
+            case .orphan(let job, let loop): EventLoop.shared.post(.orphan(job, loop))
+            case .call(let body): EventLoop.shared.post(.call(body))
+            }
+        }
+        while let job = state.pointee.ready.popFirst() { EventLoop.shared.post(.orphan(job, self)) }
+    }
+
+    private func startMonitor() {
+        guard options.debug else { return }
+        let monitor = BlockMonitor(
+            configuration: .init(threshold: options.blockThreshold),
+            loopDescription: name,
+            taskName: { [registry = RegistryReference(self)] in registry.loop.registry.name(of: $0) },
+            report: options.onBlock ?? { [logger] in logger.warning("\($0)") }
+        )
+        monitor.start()
+        state.pointee.monitor = monitor
+    }
+}
+
+/// A loop is never freed, so that its watchdog may refer to it without keeping anything alive.
+private struct RegistryReference: Sendable {
+    unowned(unsafe) let loop: EventLoop
+    init(_ loop: EventLoop) { self.loop = loop }
+}
+
+/// The task that a loop runs for: its end is the end of the loop's turn.
+private final class RootTask<Success: Sendable>: Sendable {
+    let record: TaskRecord
+    private let outcome = Mutex<Result<Success, any Error>?>(nil)
+
+    init(name: String?, loop: EventLoop) {
+        record = TaskRecord(name: name, loop: loop)
+    }
+
+    var result: Result<Success, any Error> {
+        // The loop's turn ends only when the task has stored its outcome.
+        outcome.withLock { $0 } ?? .failure(CancellationError())
+    }
+
+    func start(_ body: @escaping @Sendable () async throws -> Success) {
+        let loop = record.loop
+        record.received()
+        loop.startRoot(record) {
+            let result: Result<Success, any Error>
+            do {
+                result = .success(try await body())
+            } catch {
+                result = .failure(error)
+            }
+            self.outcome.withLock { $0 = result }
+            self.record.finished(nil)
+            loop.perform { loop.state.pointee.isFinished = true }
+        }
+    }
+}

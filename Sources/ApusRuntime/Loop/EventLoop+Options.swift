@@ -1,0 +1,58 @@
+import Glibc
+public import Logging
+
+extension EventLoop {
+    /// Where a loop's time comes from.
+    public enum TimeSource: Sendable, Hashable {
+        /// CLOCK_MONOTONIC.
+        case monotonic
+        /// A clock that jumps to the next timer whenever nothing else can happen: for tests.
+        case virtual
+    }
+
+    /// What a loop does about Ctrl-C.
+    public enum SignalHandling: Sendable, Hashable {
+        /// The first SIGINT cancels the closure given to ``EventLoop/run(_:_:)``, the second ends the process with status
+        /// 130. Only on the main thread, only if SIGINT is at its default, and put back on return.
+        case interrupt
+        /// Signals are left alone.
+        case none
+    }
+
+    /// How to set up a loop.
+    public struct Options: Sendable {
+        /// Shown in logs and reports.
+        public var name = "main"
+        /// Where time comes from.
+        public var clock = TimeSource.monotonic
+        /// What Ctrl-C does.
+        public var signals = SignalHandling.interrupt
+        /// Turns on the ``BlockReport`` watchdog and the wrong-use warnings. `APUS_DEBUG=1` in the environment turns it on too.
+        public var debug = getenv("APUS_DEBUG").map { String(cString: $0) == "1" } ?? false
+        /// In debug mode: how long a job may hold the loop before it is reported.
+        public var blockThreshold = Duration.milliseconds(100)
+        /// In debug mode: takes the reports, on a thread of the watchdog's. Nil writes them to ``logger`` as warnings.
+        public var onBlock: (@Sendable (BlockReport) -> Void)?
+        /// Takes the error of a spawned task whose value nobody asked for. Nil writes it to ``logger``.
+        public var exceptionHandler: (@Sendable (UnhandledError) -> Void)?
+        /// Where the runtime logs; it logs little: nothing at all while all goes well.
+        public var logger = Logger(label: "apus")
+
+        public init() {}
+    }
+}
+
+/// An error that a spawned task ended with, and that nobody received.
+public struct UnhandledError: Sendable, CustomStringConvertible {
+    /// The task's name, if it was given one.
+    public var taskName: String?
+    /// What the task threw.
+    public var error: any Error
+    /// The loop it ran on.
+    public var loop: String
+
+    public var description: String {
+        "Task \(taskName.map { "“\($0)”" } ?? "without a name") on event loop “\(loop)” ended with an error that nobody received: "
+            + "\(error). Await the `value` of its handle, or catch the error inside."
+    }
+}

@@ -1,0 +1,149 @@
+import CApus
+import Logging
+import Synchronization
+
+/// An event loop that *is* a Swift executor.
+///
+/// One thread runs one loop. Tasks that prefer it run on that thread, and the same thread waits for sockets and timers: a
+/// socket that becomes readable resumes its task where the event was seen, without a hop to another thread and without a lock.
+///
+/// ```swift
+/// let page = try EventLoop.run {
+///     try await ClientSession.with { session in
+///         try await session.get("http://localhost:8080/").text()
+///     }
+/// }
+/// ```
+///
+/// From synchronous code use ``run(_:_:)``, from asynchronous code ``with(_:_:)``. Child tasks (`async let`, task groups,
+/// ``gather(_:limit:_:)``) stay on the loop. `Task { }` leaves it: start unstructured tasks with ``spawn(name:_:)``.
+///
+/// A loop runs one job at a time, so a blocking call in a task holds all the others: send it to a thread with
+/// ``offload(to:_:)``.
+// @unchecked: `state` and `selector` are touched by the loop's thread only, except for `Selector.wake()`, which any thread may
+// call while the inbox is locked and open; everything else is immutable, atomic or locked.
+public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
+    @usableFromInline let state: UnsafeMutablePointer<LoopState>
+    let selector: UnsafeMutablePointer<PlatformSelector>
+    let inbox = Inbox()
+    /// Work under way elsewhere whose end will reach this loop (offloaded calls, name lookups): virtual time stands still
+    /// while it is not zero.
+    let inFlight = Atomic<Int>(0)
+    let registry = TaskRegistry()
+    private let forkEpoch = apus_fork_epoch()
+
+    /// The loop's name, as logs and reports show it.
+    public let name: String
+    /// How the loop was set up.
+    public let options: Options
+    /// The loop's time: every timer and deadline of Apus reads this clock and no other.
+    public var clock: LoopClock { LoopClock(loop: self) }
+    var logger: Logger { options.logger }
+
+    init(_ options: Options) throws(LoopError) {
+        self.options = options
+        name = options.name
+        selector = .allocate(capacity: 1)
+        do {
+            selector.initialize(to: try PlatformSelector())
+        } catch {
+            selector.deallocate()
+            throw error
+        }
+        state = .allocate(capacity: 1)
+        state.initialize(to: LoopState())
+        if options.clock == .monotonic { state.pointee.now = apus_monotonic_now() }
+        apus_ignore_sigpipe()
+        // A task holds its executor unowned, and may outlive every other reference to it: what is left of a closed loop (its
+        // empty queue and its name, some hundred bytes) stays.
+        _ = Unmanaged.passRetained(self)
+    }
+
+    // MARK: Where am I
+
+    /// The loop that runs on this thread, or nil.
+    public static var current: EventLoop? {
+        guard let pointer = apus_current_loop() else { return nil }
+        return Unmanaged<EventLoop>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    /// Whether this thread runs the loop.
+    public var isCurrent: Bool { apus_current_loop() == Unmanaged.passUnretained(self).toOpaque() }
+
+    /// Whether the running task was enqueued on this loop, so that after each wait it resumes on this thread.
+    ///
+    /// Narrower than ``isCurrent``: the main actor served by this thread, and an immediate task, are on the thread but resume
+    /// elsewhere. They reach loop-owned state through ``hop(_:)``.
+    package var runsCurrentTask: Bool {
+        isCurrent && state.pointee.runningJob != nil && state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
+    }
+
+    // MARK: Executor
+
+    /// Takes a part of a task to run: called by the Swift runtime. Safe from any thread.
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        if isCurrent {
+            state.pointee.ready.append(job)
+        } else {
+            post(.job(job))
+        }
+    }
+
+    public func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
+
+    public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+    public func checkIsolated() {
+        precondition(isCurrent, "This code is isolated to event loop “\(name)”, but runs on another thread.")
+    }
+
+    public func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+    // MARK: From other threads
+
+    /// Leaves an item in the inbox; what a closed loop is sent runs on ``shared``'s thread.
+    func post(_ item: InboxItem) {
+        if isForked {
+            // Nobody runs this loop in the child, and its lock may have been held at the fork.
+            return logger.error("\(LoopError.forked(name))")
+        }
+        if inbox.post(item, wake: { selector.pointee.wake() }) { return }
+        switch item {
+        case .job(let job): EventLoop.shared.post(.orphan(job, self))
+        case .orphan, .call: EventLoop.shared.post(item)
+        }
+    }
+
+    /// Runs `body` on the loop's thread: at once if this is it.
+    package func perform(_ body: @escaping @Sendable () -> Void) {
+        if isCurrent { body() } else { post(.call(body)) }
+    }
+
+    /// Throws if the loop can start nothing new.
+    package func checkOpen() throws(LoopError) {
+        if forkEpoch != apus_fork_epoch() { throw .forked(name) }
+        if isCurrent, state.pointee.isClosed { throw .closed(name) }
+    }
+
+    var isForked: Bool { forkEpoch != apus_fork_epoch() }
+
+    /// Announces work done elsewhere whose end will reach this loop: see ``LoopClock``.
+    package func beginExternalWork() { inFlight.wrappingAdd(1, ordering: .relaxed) }
+
+    package func endExternalWork() {
+        inFlight.wrappingSubtract(1, ordering: .relaxed)
+        // The loop may be asleep because of it, with only virtual timers left.
+        if options.clock == .virtual, !isCurrent { post(.call({})) }
+    }
+
+    /// Counters of the loop. Exact on the loop's own thread; nil elsewhere, where they could be read half-written.
+    public func statistics() -> LoopStatistics? {
+        guard isCurrent else { return nil }
+        var result = state.pointee.statistics
+        result.timers = state.pointee.timers.count
+        result.descriptors = state.pointee.descriptors.count
+        result.tasks = registry.count
+        return result
+    }
+}

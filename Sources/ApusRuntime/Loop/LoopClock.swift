@@ -1,0 +1,61 @@
+/// The time of an ``EventLoop``: monotonic, or virtual.
+///
+/// Virtual time jumps to the next timer when nothing can run and nothing is in flight outside (offloaded calls, name lookups,
+/// real descriptors that are waited on). It stands still otherwise.
+public struct LoopClock: Clock, Sendable {
+    /// A moment of a loop's clock.
+    public struct Instant: InstantProtocol, Hashable, Sendable {
+        /// Nanoseconds since the clock's beginning, which has no meaning by itself.
+        package var nanoseconds: Int64
+
+        package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+        public func advanced(by duration: Duration) -> Instant {
+            Instant(nanoseconds: nanoseconds.addingClamped(duration.clampedNanoseconds))
+        }
+
+        public func duration(to other: Instant) -> Duration {
+            .nanoseconds(other.nanoseconds) - .nanoseconds(nanoseconds)
+        }
+
+        public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+    }
+
+    let loop: EventLoop
+
+    /// The current moment.
+    public var now: Instant {
+        // Off the loop's thread virtual time could change while it is read; there it is read on the loop's behalf as zero
+        // progress: only the monotonic clock has a meaning elsewhere.
+        loop.options.clock == .monotonic || loop.isCurrent
+            ? Instant(nanoseconds: loop.currentTime()) : Instant(nanoseconds: 0)
+    }
+
+    public var minimumResolution: Duration { .nanoseconds(1) }
+
+    /// Sleeps until `deadline`.
+    ///
+    /// - Throws: `CancellationError` when the task is cancelled, ``LoopError`` `.loopClosed` when the loop is closed.
+    ///
+    /// Cancel safety: ends the sleep at once and leaves nothing behind.
+    public func sleep(until deadline: Instant, tolerance: Duration? = nil) async throws {
+        try await loop.sleep(until: deadline)
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds, as far as they fit in 64 bits (292 years): "for ever" stays for ever instead of overflowing.
+    package var clampedNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        if overflow { return seconds < 0 ? .min : .max }
+        return product.addingClamped(attoseconds / 1_000_000_000)
+    }
+}
+
+extension Int64 {
+    package func addingClamped(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? (other < 0 ? .min : .max) : sum
+    }
+}

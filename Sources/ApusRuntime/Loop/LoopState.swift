@@ -1,0 +1,37 @@
+import DequeModule
+
+/// Everything that only the loop's own thread touches, behind one pointer: hot state in a class pays for a dynamic exclusivity
+/// check at each access.
+@usableFromInline
+struct LoopState: ~Copyable {
+    var ready = Deque<UnownedJob>()
+    var timers = TimerQueue()
+    var descriptors = DescriptorTable()
+    var events = ContiguousArray<SelectorEvent>()
+    /// The clock as of the last poll, in nanoseconds.
+    var now: Int64 = 0
+    /// The job that runs now. A task that is *it* was enqueued on this loop, and so resumes here after every wait;
+    /// one that merely runs on this thread (the main actor, an immediate task) may not.
+    @usableFromInline var runningJob: UnsafeRawPointer?
+    @usableFromInline var isClosed = false
+    var isFinished = false
+    var monitor: BlockMonitor?
+    var statistics = LoopStatistics()
+    /// Virtual time: since when nothing of ours can move the clock, and whether that was said.
+    var standstillSince: Int64?
+    var standstillReported = false
+}
+
+/// Counters of a loop since it began.
+public struct LoopStatistics: Sendable {
+    /// Jobs (parts of tasks between two suspensions) that have run.
+    public var jobs = 0
+    /// Times that the system was asked for events.
+    public var polls = 0
+    /// Timers pending now.
+    public var timers = 0
+    /// Descriptors registered now, in-memory streams included.
+    public var descriptors = 0
+    /// Tasks that ``EventLoop/spawn(name:_:)`` started and that have not ended.
+    public var tasks = 0
+}

@@ -1,0 +1,93 @@
+import DequeModule
+import Glibc
+
+/// Threads that appear when there is work and leave when there is none, as a task executor.
+///
+/// Why a condition variable of pthread's and not `Mutex`: idle threads wait with a deadline.
+// @unchecked: everything mutable is guarded by `mutex`, which Swift's checker cannot see.
+final class ThreadPool: TaskExecutor, @unchecked Sendable {
+    let name: String
+    let maximumThreads: Int
+    let maximumQueue: Int
+    private let idleNanoseconds: Int64 = 10_000_000_000
+
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var queue = Deque<UnownedJob>()
+    private var threads = 0
+    private var idle = 0
+    /// Calls admitted whose job has not begun.
+    private var waiting = 0
+
+    init(name: String, maximumThreads: Int, maximumQueue: Int) {
+        self.name = name
+        self.maximumThreads = max(1, maximumThreads)
+        self.maximumQueue = max(1, maximumQueue)
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
+        // Tasks hold their executor unowned, and its threads may be anywhere: pools live as long as the process.
+        _ = Unmanaged.passRetained(self)
+    }
+
+    /// Makes place for one call, and a thread for it if none is idle and the bound allows one.
+    ///
+    /// - Throws: ``OffloadError`` if the queue is full, or there is no thread and the system gives none.
+    func admit() throws {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        guard waiting < maximumQueue else { throw OffloadError(.queueFull, pool: name, bound: maximumQueue) }
+        waiting += 1
+        guard waiting > idle, threads < maximumThreads else { return }
+        do {
+            try startThread(name: "apus-\(name)") { self.work() }
+            threads += 1
+        } catch {
+            // Fewer threads than allowed will do, but none will not.
+            guard threads == 0 else { return }
+            waiting -= 1
+            throw OffloadError(.noThread, pool: name, cause: error)
+        }
+    }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        pthread_mutex_lock(mutex)
+        queue.append(job)
+        if idle > 0 { pthread_cond_signal(condition) }
+        pthread_mutex_unlock(mutex)
+    }
+
+    private func work() {
+        let executor = asUnownedTaskExecutor()
+        pthread_mutex_lock(mutex)
+        while true {
+            if let job = queue.popFirst() {
+                waiting = max(0, waiting - 1)
+                pthread_mutex_unlock(mutex)
+                job.runSynchronously(on: executor)
+                pthread_mutex_lock(mutex)
+                continue
+            }
+            var deadline = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &deadline)
+            deadline.tv_sec += Int(idleNanoseconds / 1_000_000_000)
+            idle += 1
+            let error = pthread_cond_timedwait(condition, mutex, &deadline)
+            idle -= 1
+            // Whoever was admitted counts on the threads that were there.
+            if error == ETIMEDOUT, queue.isEmpty, waiting <= idle { break }
+        }
+        threads -= 1
+        pthread_mutex_unlock(mutex)
+    }
+
+    var statistics: OffloadStatistics {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return OffloadStatistics(threads: threads, idleThreads: idle, queued: waiting)
+    }
+}

@@ -1,0 +1,106 @@
+import CApus
+
+// The one file of Apus that starts unstructured tasks: a bare `Task { }` does not inherit the loop, and nobody would own it.
+extension EventLoop {
+    /// Starts a task on this loop, and returns its handle: asyncio's `create_task`. Safe from any thread.
+    ///
+    /// Prefer structured forms (`async let`, task groups, ``gather(_:limit:_:)``) where the task need not outlive its function.
+    /// Tasks that are left when ``run(_:_:)`` or ``with(_:_:)`` ends are cancelled and awaited. On a closed loop the task runs,
+    /// and finds that every Apus operation in it throws ``LoopError`` `.loopClosed`.
+    ///
+    /// - Parameter name: shown by reports and debuggers.
+    @discardableResult
+    public func spawn<Success: Sendable>(
+        name: String? = nil,
+        _ body: @escaping @Sendable () async throws -> Success
+    ) -> LoopTask<Success> {
+        let record = TaskRecord(name: name, loop: self)
+        let id = registry.insert(record)
+        let task = Task(name: name, executorPreference: self) {
+            do {
+                let value = try await self.named(name, body)
+                self.registry.remove(id)
+                record.finished(nil)
+                return value
+            } catch {
+                self.registry.remove(id)
+                record.finished(error)
+                throw error
+            }
+        }
+        record.started { task.cancel() }
+        return LoopTask(task, record)
+    }
+
+    /// Starts a task on the loop of this thread, or on ``shared`` if there is none.
+    @discardableResult
+    public static func spawn<Success: Sendable>(
+        name: String? = nil,
+        _ body: @escaping @Sendable () async throws -> Success
+    ) -> LoopTask<Success> {
+        (current ?? shared).spawn(name: name, body)
+    }
+
+    /// Runs `body` on this loop as a task of the loop's own, from wherever the caller is, and awaits it; cancellation goes along.
+    ///
+    /// The other ways that were tried leave the loop in release builds: an executor preference alone keeps the body on the
+    /// caller's thread until its first suspension, and an actor bound to the loop goes wrong when the body begins with `await`.
+    package func hop<Success: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Success
+    ) async throws -> Success {
+        if isForked { throw LoopError.forked(name) }
+        let task = Task(executorPreference: self) { try await body() }
+        return try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
+    /// Starts a task that nobody awaits, for the loop's own purposes: it must not throw.
+    package func startDetached(_ body: @escaping @Sendable () async -> Void) {
+        let record = TaskRecord(name: nil, loop: self)
+        let id = registry.insert(record)
+        let task = Task(executorPreference: self) {
+            await body()
+            self.registry.remove(id)
+            record.finished(nil)
+        }
+        record.started { task.cancel() }
+    }
+
+    /// Starts the task that a loop runs for. It never throws: it stores its outcome.
+    func startRoot(_ record: TaskRecord, _ body: @escaping @Sendable () async -> Void) {
+        let name = record.name
+        let task = Task(name: name, executorPreference: self) {
+            try? await self.named(name, body)
+        }
+        record.started { task.cancel() }
+    }
+
+    /// Starts a task on another executor. It inherits the caller's task-local values, which is why offloaded calls are tasks.
+    static func startTask<Success: Sendable>(
+        on executor: any TaskExecutor,
+        _ body: @escaping @Sendable () -> Success
+    ) -> Task<Success, Never> {
+        Task(executorPreference: executor) { body() }
+    }
+
+    /// In debug mode, makes the task's name known to the watchdog while it runs.
+    private func named<Success: Sendable>(
+        _ name: String?,
+        _ body: @Sendable () async throws -> Success
+    ) async throws -> Success {
+        guard let name, state.pointee.monitor != nil else { return try await body() }
+        let id = currentTaskID()
+        registry.setName(name, of: id)
+        defer { registry.setName(nil, of: id) }
+        return try await body()
+    }
+}
+
+/// The runtime's id of the task that runs on this thread.
+func currentTaskID() -> UInt64 {
+    guard let task = swift_task_getCurrent() else { return 0 }
+    return jobTaskID(unsafeBitCast(task, to: UnownedJob.self))
+}

@@ -1,0 +1,74 @@
+import CApus
+
+/// Suspends the current task for `duration`, and lets others run.
+///
+/// Asyncio's `asyncio.sleep`. On a loop it is a timer of that loop; elsewhere it is `Task.sleep`. Zero or less gives every ready
+/// task one turn.
+///
+/// ```swift
+/// try await sleep(for: .seconds(1))
+/// ```
+///
+/// - Throws: `CancellationError` when the task is cancelled, ``LoopError`` `.loopClosed` when the loop is closed.
+///
+/// Cancel safety: ends the sleep at once and leaves nothing behind.
+public func sleep(for duration: Duration) async throws {
+    guard let loop = EventLoop.current else { return try await Task.sleep(for: duration) }
+    guard duration > .zero else {
+        try Task.checkCancellation()
+        return await Task.yield()
+    }
+    try await loop.sleep(until: loop.clock.now.advanced(by: duration))
+}
+
+/// Suspends the current task until `deadline` of its loop's clock.
+///
+/// - Parameter deadline: a moment of `EventLoop.current`'s ``EventLoop/clock``; one that has passed gives every ready task one
+///   turn. Off a loop, the moment is taken as one of the monotonic clock.
+/// - Throws: as ``sleep(for:)``.
+///
+/// Cancel safety: ends the sleep at once and leaves nothing behind.
+public func sleep(until deadline: LoopClock.Instant) async throws {
+    guard let loop = EventLoop.current else {
+        return try await Task.sleep(for: .nanoseconds(deadline.nanoseconds) - .nanoseconds(apus_monotonic_now()))
+    }
+    try await loop.sleep(until: deadline)
+}
+
+extension EventLoop {
+    func sleep(until deadline: LoopClock.Instant) async throws {
+        if !runsCurrentTask { return try await hop { try await self.sleepHere(until: deadline.nanoseconds) } }
+        try await sleepHere(until: deadline.nanoseconds)
+    }
+
+    private func sleepHere(until deadline: Int64) async throws {
+        try Task.checkCancellation()
+        try checkOpen()
+        if deadline <= currentTime() { return await Task.yield() }
+        // The slot exists before its task waits, so that the cancellation handler, which may run first, can name it.
+        let id = state.pointee.timers.reserve()
+        let outcome = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                if Task.isCancelled {
+                    _ = state.pointee.timers.remove(id)
+                    continuation.resume(returning: WaitOutcome.cancelled)
+                } else {
+                    state.pointee.timers.arm(id, at: deadline, .resume(continuation))
+                }
+            }
+        } onCancel: {
+            perform { self.cancelSleep(id) }
+        }
+        switch outcome {
+        case .timedOut, .ready: return
+        case .closed: throw LoopError.closed(name)
+        case .cancelled, .busy: throw CancellationError()
+        }
+    }
+
+    private func cancelSleep(_ id: TimerID) {
+        // Before the task waits, the entry is only reserved: it stays, and the waiting closure sees the cancellation itself.
+        guard case .resume(let continuation)? = state.pointee.timers.removeIfArmed(id) else { return }
+        continuation.resume(returning: .cancelled)
+    }
+}

@@ -1,0 +1,144 @@
+/// A byte queue in one piece of raw memory: written at the tail, read at the head.
+///
+/// The connection has one for each direction. Memory is taken at the first use and given back by `release()`.
+struct HTTP1Buffer: ~Copyable {
+    private(set) var base: UnsafeMutableRawPointer?
+    private(set) var capacity = 0
+    /// The offset of the first byte not yet consumed.
+    private(set) var head = 0
+    /// The offset behind the last byte.
+    private(set) var tail = 0
+
+    private let initialCapacity: Int
+
+    init(initialCapacity: Int) {
+        self.initialCapacity = initialCapacity
+    }
+
+    deinit {
+        base?.deallocate()
+    }
+
+    var count: Int {
+        @inline(__always) get { tail &- head }
+    }
+
+    var bytes: UnsafeRawBufferPointer {
+        @inline(__always) get {
+            guard let base, tail > head else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+            return UnsafeRawBufferPointer(start: base + head, count: tail &- head)
+        }
+    }
+
+    /// The memory behind the tail, at least `minimum` bytes; moves or grows what is stored if it must.
+    @inline(__always)
+    mutating func space(_ minimum: Int) -> UnsafeMutableRawBufferPointer {
+        if head == tail {
+            head = 0
+            tail = 0
+        }
+        if capacity &- tail < minimum || base == nil { makeRoom(max(minimum, 1)) }
+        // `makeRoom` has set it; the default only spares a force-unwrap.
+        return UnsafeMutableRawBufferPointer(start: base.map { $0 + tail }, count: capacity &- tail)
+    }
+
+    @inline(never)
+    private mutating func makeRoom(_ minimum: Int) {
+        let stored = count
+        if let base, capacity &- stored >= minimum, head > 0 {
+            base.copyMemory(from: base + head, byteCount: stored)
+        } else {
+            var wanted = max(capacity, initialCapacity)
+            while wanted &- stored < minimum {
+                let (doubled, overflow) = wanted.multipliedReportingOverflow(by: 2)
+                wanted = overflow ? stored + minimum : doubled
+            }
+            let grown = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)
+            if let base {
+                grown.copyMemory(from: base + head, byteCount: stored)
+                base.deallocate()
+            }
+            base = grown
+            capacity = wanted
+        }
+        head = 0
+        tail = stored
+    }
+
+    /// Counts bytes that were written behind the tail.
+    @inline(__always)
+    mutating func commit(_ count: Int) {
+        precondition(count >= 0 && count <= capacity &- tail, "more bytes committed than there was room for")
+        tail &+= count
+    }
+
+    @inline(__always)
+    mutating func consume(_ count: Int) {
+        precondition(count >= 0 && count <= tail &- head, "more bytes consumed than are stored")
+        head &+= count
+    }
+
+    /// Takes back what was written since the tail stood at `mark` bytes behind the head.
+    mutating func truncate(toCount mark: Int) {
+        if mark < count { tail = head &+ mark }
+    }
+
+    @inline(__always)
+    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        space(bytes.count).baseAddress?.copyMemory(from: source, byteCount: bytes.count)
+        tail &+= bytes.count
+    }
+
+    @inline(__always)
+    mutating func append(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { append($0) }
+    }
+
+    @inline(__always)
+    mutating func append(_ text: StaticString) {
+        append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
+    mutating func append(decimal value: Int) {
+        // At most 19 digits: Int.max.
+        let room = space(20)
+        var rest = UInt(bitPattern: value)
+        var digits = 1
+        var probe = rest
+        while probe >= 10 {
+            probe /= 10
+            digits &+= 1
+        }
+        for index in stride(from: digits &- 1, through: 0, by: -1) {
+            room[index] = 0x30 &+ UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        tail &+= digits
+    }
+
+    mutating func append(hex value: Int) {
+        let digits = max(1, (Int.bitWidth &- value.leadingZeroBitCount &+ 3) / 4)
+        let room = space(16)
+        for index in 0..<digits {
+            let digit = UInt8(truncatingIfNeeded: value &>> ((digits &- 1 &- index) &* 4)) & 0xF
+            room[index] = digit < 10 ? 0x30 &+ digit : 0x57 &+ digit
+        }
+        tail &+= digits
+    }
+
+    /// Gives the memory back if nothing is stored.
+    mutating func release() {
+        guard head == tail else { return }
+        base?.deallocate()
+        base = nil
+        capacity = 0
+        head = 0
+        tail = 0
+    }
+}

@@ -1,0 +1,133 @@
+#define _GNU_SOURCE
+#include "capus.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Thread_local void *current_loop;
+
+void *apus_current_loop(void) { return current_loop; }
+
+static _Atomic uint32_t fork_epoch;
+
+static void forked_in_child(void) {
+    // The child has one thread, and none of the parent's loops runs in it: its epoll set is shared with the parent.
+    current_loop = NULL;
+    atomic_fetch_add_explicit(&fork_epoch, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, forked_in_child); }
+
+void apus_set_current_loop(void *loop) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    current_loop = loop;
+}
+
+uint32_t apus_fork_epoch(void) { return atomic_load_explicit(&fork_epoch, memory_order_relaxed); }
+
+int64_t apus_monotonic_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int apus_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t timeout_nanoseconds) {
+    static _Atomic bool lacks_pwait2;
+    int count;
+    if (timeout_nanoseconds <= 0) {
+        count = epoll_wait(epoll, events, capacity, timeout_nanoseconds < 0 ? -1 : 0);
+        return count < 0 ? -errno : count;
+    }
+#ifdef SYS_epoll_pwait2
+    if (!atomic_load_explicit(&lacks_pwait2, memory_order_relaxed)) {
+        // By number: glibc has had the wrapper only since 2.35.
+        struct timespec timeout = {
+            .tv_sec = timeout_nanoseconds / 1000000000, .tv_nsec = timeout_nanoseconds % 1000000000};
+        count = (int)syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, NULL, (size_t)0);
+        if (count >= 0) return count;
+        // Container sandboxes answer EPERM for a call that they do not know.
+        if (errno != ENOSYS && errno != EPERM) return -errno;
+        atomic_store_explicit(&lacks_pwait2, true, memory_order_relaxed);
+    }
+#endif
+    int64_t milliseconds = (timeout_nanoseconds + 999999) / 1000000;
+    count = epoll_wait(epoll, events, capacity, milliseconds > 86400000 ? 86400000 : (int)milliseconds);
+    return count < 0 ? -errno : count;
+}
+
+void apus_spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+int apus_accept(int fd, struct sockaddr *address, uint32_t *length) {
+    return accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int apus_gettid(void) { return (int)syscall(SYS_gettid); }
+
+void apus_set_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int apus_available_cores(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static _Atomic int interrupt_eventfd = -1;
+static _Atomic int interrupt_count;
+
+static void interrupted(int signal) {
+    (void)signal;
+    if (atomic_fetch_add(&interrupt_count, 1) > 0) _exit(130);
+    int saved = errno;
+    uint64_t one = 1;
+    int fd = atomic_load(&interrupt_eventfd);
+    if (fd >= 0 && write(fd, &one, sizeof one) < 0) { /* a full eventfd is already readable */ }
+    errno = saved;
+}
+
+bool apus_interrupt_install(int eventfd) {
+    struct sigaction old;
+    if (sigaction(SIGINT, NULL, &old) != 0 || (old.sa_flags & SA_SIGINFO) || old.sa_handler != SIG_DFL) return false;
+    atomic_store(&interrupt_count, 0);
+    atomic_store(&interrupt_eventfd, eventfd);
+    struct sigaction action = {.sa_handler = interrupted, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGINT, &action, NULL) == 0;
+}
+
+void apus_interrupt_remove(void) {
+    struct sigaction current;
+    // Only what is still ours: the program may have installed its own handler meanwhile.
+    if (sigaction(SIGINT, NULL, &current) == 0 && !(current.sa_flags & SA_SIGINFO) && current.sa_handler == interrupted) {
+        struct sigaction action = {.sa_handler = SIG_DFL};
+        sigemptyset(&action.sa_mask);
+        sigaction(SIGINT, &action, NULL);
+    }
+    atomic_store(&interrupt_eventfd, -1);
+}
+
+static void ignore_sigpipe(void) {
+    struct sigaction old;
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL) {
+        struct sigaction action = {.sa_handler = SIG_IGN};
+        sigemptyset(&action.sa_mask);
+        sigaction(SIGPIPE, &action, NULL);
+    }
+}
+
+void apus_ignore_sigpipe(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ignore_sigpipe);
+}

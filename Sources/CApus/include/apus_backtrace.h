@@ -1,0 +1,59 @@
+#ifndef APUS_BACKTRACE_H
+#define APUS_BACKTRACE_H
+
+// What BlockMonitor (ApusRuntime/Diagnostics) needs and Swift cannot say: a signal handler, thread attributes, copying
+// memory that may not be there, and the unwind tables' entry point. None of it is called while the monitor is off.
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// The calling thread's kernel id.
+int32_t apus_bt_gettid(void);
+
+/// The calling thread's stack, `[low, high)`. 0, or an errno value.
+int apus_bt_stack_bounds(uintptr_t *low, uintptr_t *high);
+
+/// Installs the sampling signal's handler, once per process, and calls backtrace(3) once on this thread, which loads the
+/// unwinder now: doing so takes locks and memory, which a handler may not. Returns the signal's number, or -1.
+int apus_bt_prepare(void);
+
+enum { APUS_BT_CAPACITY = 128 };
+
+enum {
+    APUS_BT_NOT_RUNNING = -1,  ///< The thread has entered a system call meanwhile: nothing was sent.
+    APUS_BT_NO_ANSWER = -2,    ///< The signal was sent and not answered in time.
+    APUS_BT_UNAVAILABLE = -3,  ///< No signal to use, or an earlier sample is still being written.
+};
+
+/// Samples the *running* thread `tid` of this process. `syscall_fd` is its open /proc/self/task/TID/syscall, read once
+/// more right before the signal is sent: anything but "running" there sends nothing. On success `frames` holds the
+/// interrupted program counter, then return addresses outwards, and the count is returned. One call at a time.
+int apus_bt_sample(int32_t tid, int syscall_fd, int64_t timeout_ns, uintptr_t frames[APUS_BT_CAPACITY]);
+
+/// Copies `count` bytes of this process's memory; returns how many were readable. A bad address is not a crash.
+size_t apus_bt_read_memory(uintptr_t from, void *to, size_t count);
+
+/// The unwind table entry (FDE) that covers `pc`, or NULL, and the start of that function.
+const void *apus_bt_find_fde(uintptr_t pc, uintptr_t *function);
+
+/// The name of one of the system calls that block, or NULL.
+const char *apus_bt_syscall_name(long number);
+
+/// Starts a detached thread with every signal blocked. 0, or an errno value.
+int apus_bt_spawn(const char *name, void (*body)(void *), void *argument);
+
+/// dladdr(3): the file that `address` was loaded from and the nearest symbol below it. Either may be NULL.
+void apus_bt_nearest_symbol(uintptr_t address, const char **image, const char **symbol);
+
+/// The demangled form of a Swift symbol, to be freed, or NULL.
+char *apus_bt_demangle(const char *symbol);
+
+/// A sleep that can be ended early, once and for all.
+typedef struct apus_bt_gate apus_bt_gate;
+apus_bt_gate *apus_bt_gate_make(void);
+void apus_bt_gate_free(apus_bt_gate *gate);
+/// Sleeps for `ns` nanoseconds. 1 if the gate is open, 0 if the time has passed.
+int apus_bt_gate_wait(apus_bt_gate *gate, int64_t ns);
+void apus_bt_gate_open(apus_bt_gate *gate);
+
+#endif
