@@ -67,6 +67,8 @@ def http_server(folder, portfile):
     def handler(*arguments):
         return Handler(*arguments, directory=folder)
 
+    # The default of 5 makes the kernel drop handshakes of a hundred clients at once; TCP mends that in up to a minute.
+    http.server.ThreadingHTTPServer.request_queue_size = 1024
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     announce(portfile, server.server_port)
     server.serve_forever()

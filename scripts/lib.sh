@@ -4,7 +4,7 @@
 # It changes to the root of the repository and defines the functions below.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-cd "$ROOT"
+cd "$ROOT" || exit 1
 PEERS="$ROOT/.build/peers" # everything unpacked or built for interop and bench; `rm -rf` is always safe
 
 say() { printf '%s\n' "$*"; }
@@ -33,9 +33,16 @@ apt_install() {
         fi
     fi
     say "Installing missing packages with apt-get: $*"
-    # `|| true`: a third-party source that does not answer is no reason to stop; the next line will tell.
-    ${as[@]+"${as[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null || true
-    ${as[@]+"${as[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null
+    local log="$ROOT/.build/apt-install.log"
+    mkdir -p "$ROOT/.build"
+    # The update may fail for one third-party source and still bring what we need: the install will tell.
+    ${as[@]+"${as[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq update >"$log" 2>&1 </dev/null || true
+    if ! ${as[@]+"${as[@]}"} env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install -y --no-install-recommends "$@" >>"$log" 2>&1 </dev/null; then
+        note "apt-get could not install them; the end of .build/apt-install.log:"
+        tail -n 10 "$log" >&2
+        exit 1
+    fi
 }
 
 # --- Debian packages without installing them -------------------------------------------------------------------------
@@ -134,6 +141,7 @@ unpack_program() {
         {
             echo '#!/bin/sh'
             # Relative, so that the repository may be moved.
+            # shellcheck disable=SC2016 # for the wrapper to expand
             echo 'root="$(cd "$(dirname "$0")/../root" && pwd)"'
             # The machine's own libraries are used where it has them; ours only help where ldd misses one.
             if LC_ALL=C ldd "$found" 2>/dev/null | grep -q 'not found'; then

@@ -88,6 +88,12 @@ int apus_bt_prepare(void) {
     pthread_once(&once, install);
     void *frames[4];
     backtrace(frames, 4);
+    if (sampling_signal >= 0) {
+        sigset_t ours;
+        sigemptyset(&ours);
+        sigaddset(&ours, sampling_signal);
+        pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
+    }
     return sampling_signal;
 }
 
@@ -212,25 +218,24 @@ static void *thread_main(void *raw) {
     return NULL;
 }
 
-int apus_bt_spawn(const char *name, void (*body)(void *), void *argument) {
+int apus_bt_spawn(const char *name, void (*body)(void *), void *argument, bool wait) {
     struct start *start = calloc(1, sizeof *start);
     if (start == NULL) return ENOMEM;
     start->body = body;
     start->argument = argument;
     strncpy(start->name, name, sizeof start->name - 1);
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     // The new thread inherits the mask: the process's signals stay with the threads that expect them.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    int error = pthread_create(&thread, &attributes, thread_main, start);
+    int error = pthread_create(&thread, NULL, thread_main, start);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (error != 0) free(start);
-    return error;
+    if (error != 0) {
+        free(start);
+        return error;
+    }
+    return wait ? pthread_join(thread, NULL) : pthread_detach(thread);
 }
 
 struct apus_bt_gate { pthread_mutex_t lock; pthread_cond_t opened; int open; };

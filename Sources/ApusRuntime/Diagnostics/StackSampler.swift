@@ -7,19 +7,26 @@ struct StackSample {
     /// The program counter first, then return addresses, outwards.
     var addresses: [UInt] = []
     var state: BlockReport.ThreadState = .unknown
+
+    /// Keeps the longer of two stacks.
+    mutating func take(_ others: [UInt], _ state: BlockReport.ThreadState) {
+        if others.count > addresses.count { (addresses, self.state) = (others, state) }
+    }
 }
 
 /// A thread of this process that can be looked at from another one.
 struct SampledThread: Sendable {
     let id: Int32
     let stack: Range<UInt>
+    /// What it is sampled with while it runs, or -1.
+    let signal: Int32
 
-    /// The calling thread.
+    /// The calling thread, made ready.
     static func current() -> SampledThread {
         var low: UInt = 0
         var high: UInt = 0
         if apus_bt_stack_bounds(&low, &high) != 0 || low > high { (low, high) = (0, 0) }
-        return SampledThread(id: apus_bt_gettid(), stack: low..<high)
+        return SampledThread(id: apus_bt_gettid(), stack: low..<high, signal: apus_bt_prepare())
     }
 }
 
@@ -36,11 +43,18 @@ enum StackSampler {
     private static let turn = Mutex<Void>(())
 
     private enum Limits {
-        static let attempts = 12
+        static let attempts = 24
+        /// Of these, how many insist that a waiting thread has not run at all while its stack was copied. A loop around a
+        /// short call (a file read in small pieces) never stands still for so long; after that, the same call with the
+        /// same arguments from the same place will do.
+        static let strictAttempts = 6
         /// Looks that must say "running", one after another, before a signal is sent.
         static let runningLooks = 4
         static let pauseMicroseconds: UInt32 = 250
         static let answerNanoseconds: Int64 = 50_000_000
+        /// A stack of fewer frames has not been walked to its end: the loop alone has that many. backtrace(3) stops at once
+        /// in code without unwind tables, such as a jump into a library (PLT), and there is another look.
+        static let plausibleFrames = 4
     }
 
     /// - Parameter stillWanted: asked before each look; when false, what is found would be about something else.
@@ -50,26 +64,31 @@ enum StackSampler {
             defer { activity.close() }
             var best = StackSample()
             var running = 0
-            for _ in 0..<Limits.attempts where stillWanted() {
+            for attempt in 0..<Limits.attempts where stillWanted() {
+                let isStrict = attempt < Limits.strictAttempts
+                // The count comes first: what is read last before the copy should be where the thread is.
+                let switches = isStrict ? activity.contextSwitches() : nil
                 switch activity.read() {
                 case .waiting(let place):
                     running = 0
-                    best.state = place.state
-                    if let addresses = addresses(of: thread, at: place, from: activity) {
-                        return StackSample(addresses: addresses, state: place.state)
+                    if best.addresses.isEmpty { best.state = place.state }
+                    let addresses = addresses(of: thread, at: place) {
+                        activity.read() == .waiting(place) && (!isStrict || activity.contextSwitches() == switches)
                     }
+                    if let addresses { best.take(addresses, place.state) }
                 case .running:
                     running += 1
-                    best.state = .running
+                    if best.addresses.isEmpty { best.state = .running }
                     if running < Limits.runningLooks { break }
                     switch interrupt(thread, activity) {
-                    case .answered(let addresses): return StackSample(addresses: addresses, state: .running)
+                    case .answered(let addresses): best.take(addresses, .running)
                     case .notRunning: running = 0
                     case .impossible: return best
                     }
                 case .unknown:
                     return best
                 }
+                if best.addresses.count >= Limits.plausibleFrames { return best }
                 usleep(Limits.pauseMicroseconds)
             }
             return best
@@ -83,6 +102,8 @@ enum StackSampler {
     }
 
     private static func interrupt(_ thread: SampledThread, _ activity: ThreadActivity.Source) -> Answer {
+        // A signal that the thread has blocked since would wait for it and come at an unknown time.
+        if thread.signal < 0 || activity.blocks(signal: thread.signal) { return .impossible }
         var frames = [UInt](repeating: 0, count: APUS_BT_CAPACITY)
         let count = apus_bt_sample(thread.id, activity.descriptor, Limits.answerNanoseconds, &frames)
         if Int(count) == APUS_BT_NOT_RUNNING { return .notRunning }
@@ -93,15 +114,14 @@ enum StackSampler {
     private static func addresses(
         of thread: SampledThread,
         at place: ThreadActivity.Place,
-        from activity: ThreadActivity.Source
+        isStillThere: () -> Bool
     ) -> [UInt]? {
-        let switches = activity.contextSwitches()
         var addresses = [place.pc]
         guard thread.stack.contains(place.sp) else { return addresses }  // A stack of its own making: say only where.
         // 64 KiB hold all but the stacks with large buffers on them; those are worth a second, larger copy.
         for size in [64 << 10, 1 << 20] as [UInt] {
             guard let copy = StackCopy(from: place.sp, to: min(place.sp &+ size, thread.stack.upperBound)),
-                activity.read() == .waiting(place), activity.contextSwitches() == switches
+                isStillThere()
             else { return nil }
             var unwinder = StackUnwinder(stack: copy, code: ExecutableMemory.current(), pc: place.pc)
             addresses = unwinder.addresses()

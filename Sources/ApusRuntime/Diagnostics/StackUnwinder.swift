@@ -15,7 +15,7 @@ struct StackUnwinder {
     /// Whether the walk ended for want of more stack.
     private(set) var ranOffTheCopy = false
 
-    private static let limit = 128
+    private static let limit = 72
 
     init(stack: StackCopy, code: ExecutableMemory, pc: UInt) {
         self.stack = stack

@@ -1,5 +1,6 @@
 import CApus
 import Glibc
+import Synchronization
 
 #if canImport(Runtime)
 import Runtime
@@ -12,15 +13,49 @@ enum Symbolicator {
     static func frames(for addresses: [UInt]) -> [BlockReport.Frame] {
         guard !addresses.isEmpty else { return [] }
         #if canImport(Runtime)
-        if let frames = framesWithLines(for: addresses) { return frames }
+        if let frames = onFreshThread({ framesWithLines(for: addresses) }) { return frames }
         #endif
         return addresses.indices.map { nearestSymbol(addresses[$0], isReturnAddress: $0 > 0) }
     }
 
     #if canImport(Runtime)
+    private static let turn = Mutex<Void>(())
+
+    /// `symbolicated()` keeps the files that it reads mapped for as long as its thread lives, and `ImageMap.capture()`
+    /// (6.3) takes those mappings for the loaded libraries: a thread's second backtrace has no names for them. So each one
+    /// gets a thread of its own, one at a time, which gives the memory back, too.
+    private static func onFreshThread(_ body: @escaping @Sendable () -> [BlockReport.Frame]?) -> [BlockReport.Frame]? {
+        turn.withLock { _ in
+            let work = Work(body: body)
+            let error = apus_bt_spawn(
+                "apus-symbols",
+                { raw in
+                    let work = Unmanaged<Work>.fromOpaque(raw!).takeUnretainedValue()
+                    let frames = work.body()
+                    work.result.withLock { $0 = frames }
+                },
+                Unmanaged.passUnretained(work).toOpaque(),
+                true
+            )
+            return withExtendedLifetime(work) { error == 0 ? work.result.withLock { $0 } : nil }
+        }
+    }
+
+    private final class Work: Sendable {
+        let body: @Sendable () -> [BlockReport.Frame]?
+        let result = Mutex<[BlockReport.Frame]?>(nil)
+
+        init(body: @escaping @Sendable () -> [BlockReport.Frame]?) {
+            self.body = body
+        }
+    }
+    #endif
+
+    #if canImport(Runtime)
     /// From the debug information, by the standard library's own reader.
     private static func framesWithLines(for addresses: [UInt]) -> [BlockReport.Frame]? {
-        guard let symbolicated = symbolicated(addresses) else { return nil }
+        let images = ImageMap.capture()
+        guard let symbolicated = symbolicated(addresses, images) else { return nil }
         var needsLine = true
         return symbolicated.frames.compactMap { frame in
             guard let address = UInt(frame.captured.originalProgramCounter) else { return nil }
@@ -35,7 +70,7 @@ enum Symbolicator {
             )
             var location = symbol.sourceLocation.flatMap { $0.line > 0 ? $0 : nil }
             if !isInternal, needsLine {
-                if location == nil, !frame.inlined { location = lineBefore(address, in: symbol.rawName) }
+                if location == nil, !frame.inlined { location = lineBefore(address, in: symbol.rawName, images) }
                 if location != nil { needsLine = false }
             }
             return BlockReport.Frame(
@@ -50,22 +85,23 @@ enum Symbolicator {
         }
     }
 
-    private static func symbolicated(_ addresses: [UInt]) -> SymbolicatedBacktrace? {
+    private static func symbolicated(_ addresses: [UInt], _ images: ImageMap) -> SymbolicatedBacktrace? {
         // If another version of the format reads something else into the bytes, do without rather than guess.
         guard let backtrace = try? Backtrace(from: BacktraceDecoder(addresses)),
             backtrace.frames.map({ UInt($0.originalProgramCounter) }) == addresses
         else { return nil }
-        return backtrace.symbolicated()
+        return backtrace.symbolicated(with: images)
     }
 
     /// Optimised code has instructions without a line of their own (line 0). The nearest one before them that has a line
     /// is what a reader wants; done for the culprit only.
     private static func lineBefore(
         _ address: UInt,
-        in function: String
+        in function: String,
+        _ images: ImageMap
     ) -> SymbolicatedBacktrace.SourceLocation? {
-        let earlier = [2, 4, 8, 12, 18, 26, 38, 54].filter { $0 < address }.map { address - $0 }
-        for frame in symbolicated(earlier)?.frames ?? [] where !frame.inlined {
+        let distances: [UInt] = [2, 4, 8, 14, 22, 32, 46, 64, 96, 140, 200, 300, 450]
+        for frame in symbolicated(distances.map { address &- $0 }, images)?.frames ?? [] where !frame.inlined {
             guard let symbol = frame.symbol, symbol.rawName == function else { return nil }
             if let location = symbol.sourceLocation, location.line > 0 { return location }
         }

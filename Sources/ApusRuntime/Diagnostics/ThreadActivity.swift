@@ -66,10 +66,18 @@ enum ThreadActivity: Equatable {
         /// How often the thread has gone to sleep. Equal before and after: it has not run in between, so that its stack
         /// is as it was, and a loop around one short call cannot pass for one long call.
         func contextSwitches() -> UInt64? {
+            value(of: "voluntary_ctxt_switches:").flatMap { UInt64($0) }
+        }
+
+        func blocks(signal number: Int32) -> Bool {
+            guard let mask = value(of: "SigBlk:").flatMap({ UInt64($0, radix: 16) }) else { return false }
+            return mask >> UInt64(number - 1) & 1 == 1
+        }
+
+        private func value(of key: String) -> Substring? {
             guard status >= 0 else { return nil }
-            let key = "voluntary_ctxt_switches:"
             let line = ProcFile.text(of: status).split(separator: "\n").first { $0.hasPrefix(key) }
-            return line.flatMap { $0.split(whereSeparator: \.isWhitespace).last }.flatMap { UInt64($0) }
+            return line?.split(whereSeparator: \.isWhitespace).last
         }
     }
 }

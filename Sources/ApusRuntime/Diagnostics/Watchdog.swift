@@ -39,7 +39,6 @@ final class Watchdog: Sendable {
     }
 
     func start(watching thread: SampledThread) {
-        _ = apus_bt_prepare()
         let context = Unmanaged.passRetained(Start(watchdog: self, thread: thread))
         let error = apus_bt_spawn(
             "apus-watchdog",
@@ -47,7 +46,8 @@ final class Watchdog: Sendable {
                 let start = Unmanaged<Start>.fromOpaque(raw!).takeRetainedValue()
                 start.watchdog.run(watching: start.thread)
             },
-            context.toOpaque()
+            context.toOpaque(),
+            false
         )
         if error != 0 { context.release() }  // No thread to be had: a program without a watchdog is still a program.
     }

@@ -106,15 +106,34 @@ extension EventLoop {
     }
 
     /// Resumes the waiters of a descriptor with `outcome`, if it is still the one that `token` names.
-    func endWaits(_ token: UInt64, with outcome: WaitOutcome) {
+    package func endWaits(
+        _ token: UInt64,
+        with outcome: WaitOutcome,
+        reading: Bool = true,
+        writing: Bool = true
+    ) {
         guard let slot = state.pointee.descriptors[token] else { return }
-        if let waiting = slot.pointee.reader.continuation {
+        if reading, let waiting = slot.pointee.reader.continuation {
             slot.pointee.reader = .init()
             waiting.resume(returning: outcome)
         }
-        if let waiting = slot.pointee.writer.continuation {
+        if writing, let waiting = slot.pointee.writer.continuation {
             slot.pointee.writer = .init()
             waiting.resume(returning: outcome)
         }
+    }
+
+    /// 64 KiB for one system call's data, shared by everything on the loop. Its bytes are gone after the next suspension.
+    package var scratch: UnsafeMutableRawBufferPointer {
+        if let scratch = state.pointee.scratch { return scratch }
+        let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+        state.pointee.scratch = scratch
+        return scratch
+    }
+
+    /// The clock's nanoseconds after `timeout` from now; `Int64.max` for none.
+    package func deadline(after timeout: Duration?) -> Int64 {
+        guard let timeout else { return .max }
+        return currentTime().addingClamped(max(0, timeout.clampedNanoseconds))
     }
 }

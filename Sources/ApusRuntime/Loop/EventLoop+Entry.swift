@@ -133,6 +133,8 @@ extension EventLoop {
         while let action = state.pointee.timers.popDue(at: .max) {
             if case .resume(let continuation) = action { continuation.resume(returning: .closed) }
         }
+        state.pointee.scratch?.deallocate()
+        state.pointee.scratch = nil
         let left = inbox.close()
         selector.deinitialize(count: 1)
         selector.deallocate()

@@ -17,6 +17,7 @@ struct LoopState: ~Copyable {
     var isFinished = false
     var monitor: BlockMonitor?
     var statistics = LoopStatistics()
+    var scratch: UnsafeMutableRawBufferPointer?
     /// Virtual time: since when nothing of ours can move the clock, and whether that was said.
     var standstillSince: Int64?
     var standstillReported = false

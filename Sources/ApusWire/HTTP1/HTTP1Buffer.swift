@@ -100,6 +100,40 @@ struct HTTP1Buffer: ~Copyable {
         append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    @inline(__always)
+    mutating func appendLineEnd() {
+        guard let room = space(2).baseAddress else { return }
+        room.storeBytes(of: 0x0D, as: UInt8.self)
+        room.storeBytes(of: 0x0A, toByteOffset: 1, as: UInt8.self)
+        tail &+= 2
+    }
+
+    // RFC 9112 §3: request-line = method SP request-target SP HTTP-version. Room is made once for it and the lines
+    // behind it.
+    @inline(__always)
+    mutating func appendRequest(method: String, target: [UInt8], prepared: [UInt8]) {
+        let version: StaticString = " HTTP/1.1\r\n"
+        var method = method
+        method.withUTF8 { bytes in
+            let total = bytes.count &+ 1 &+ target.count &+ version.utf8CodeUnitCount &+ prepared.count
+            guard var room = space(total).baseAddress else { return }
+            if let source = bytes.baseAddress { room.copyMemory(from: source, byteCount: bytes.count) }
+            room += bytes.count
+            room.storeBytes(of: 0x20, as: UInt8.self)
+            room += 1
+            target.withUnsafeBytes { source in
+                if let first = source.baseAddress { room.copyMemory(from: first, byteCount: source.count) }
+            }
+            room += target.count
+            room.copyMemory(from: version.utf8Start, byteCount: version.utf8CodeUnitCount)
+            room += version.utf8CodeUnitCount
+            prepared.withUnsafeBytes { source in
+                if let first = source.baseAddress { room.copyMemory(from: first, byteCount: source.count) }
+            }
+            tail &+= total
+        }
+    }
+
     mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }

@@ -39,7 +39,8 @@ extension HTTP1Connection {
             throw HTTP1Error(.bodyNotAllowed, "a request's body cannot end with the connection; use .chunked")
         }
         let isValid = target.withUnsafeBytes { bytes -> Bool in
-            bytes.baseAddress.map { HTTP1Grammar.isTarget($0, 0, bytes.count) } ?? false
+            guard let base = bytes.baseAddress, bytes.count > 0 else { return false }
+            return HTTP1Grammar.isTarget(base, 0, bytes.count)
         }
         guard isValid else {
             throw HTTP1Error(
@@ -49,17 +50,15 @@ extension HTTP1Connection {
         }
         let before = (client: client, count: written.count)
         try move(.client, .request)
-        written.append(method.rawValue)
-        let known = HTTP1KnownMethod(written.bytes, from: before.count)
+        let methodText = method.rawValue
+        written.appendRequest(method: methodText, target: target, prepared: prepared)
+        let line = UnsafeRawBufferPointer(rebasing: written.bytes[..<(before.count &+ methodText.utf8.count)])
+        let known = HTTP1KnownMethod(line, from: before.count)
         var writer = HTTP1HeadWriter()
         do throws(HTTP1Error) {
             if known == .connect, body != .none {
                 throw HTTP1Error(.bodyNotAllowed, "CONNECT cannot have a body (RFC 9110 §9.3.6)")
             }
-            written.append(" ")
-            written.append(target)
-            written.append(" HTTP/1.1\r\n")
-            written.append(prepared)
             if !fields.isEmpty { try writer.append(fields, to: &written) }
             if prepared.isEmpty, !writer.hasHost {
                 throw HTTP1Error(.invalidField, "Host is missing, which HTTP/1.1 requires (RFC 9112 §3.2)")
@@ -76,7 +75,7 @@ extension HTTP1Connection {
         } else if !keepAlive {
             written.append("Connection: close\r\n")
         }
-        written.append("\r\n")
+        written.appendLineEnd()
         isHead = known == .head
         isConnect = known == .connect
         offersUpgrade = writer.flags.contains(.upgrade)
@@ -140,7 +139,7 @@ extension HTTP1Connection {
             throw error
         }
         if isInterim || tunnels {
-            written.append("\r\n")
+            written.appendLineEnd()
             if switches || tunnels { try move(.client, .switchProtocol) }
             return
         }
@@ -148,12 +147,11 @@ extension HTTP1Connection {
         isConnect = false
         if answersNothing || (framing == .untilClose && !discards) { keepAlive = false }
         appendConnection(writer)
-        written.append("\r\n")
+        written.appendLineEnd()
         settle()
-        if discards {
+        if discards, body != .none {
             outgoing = .discarded
-            if body == .none { try finish() }
-        } else if isBodiless {
+        } else if discards || isBodiless {
             outgoing = .none
             try finish()
         } else {
@@ -242,7 +240,7 @@ extension HTTP1Connection {
             // RFC 9112 §7.1: a chunk of size zero would end the body.
             if count > 0 {
                 written.append(hex: count)
-                written.append("\r\n")
+                written.appendLineEnd()
                 outgoingRemaining = count
             } else {
                 outgoingRemaining = 0
@@ -255,7 +253,7 @@ extension HTTP1Connection {
     public mutating func endData() throws(HTTP1Error) {
         guard isInData else { throw HTTP1Error(.wrongState, "endData() without beginData(count:)") }
         isInData = false
-        if outgoing == .chunked, outgoingRemaining > 0 { written.append("\r\n") }
+        if outgoing == .chunked, outgoingRemaining > 0 { written.appendLineEnd() }
     }
 
     /// Completes the message. After a head with body `.none` this does nothing.
@@ -293,7 +291,7 @@ extension HTTP1Connection {
                     throw error
                 }
             }
-            written.append("\r\n")
+            written.appendLineEnd()
         }
         try finish()
     }

@@ -144,8 +144,7 @@ public struct HTTP1Connection: ~Copyable {
     public mutating func releaseIdleBuffers() {
         input.release()
         written.release()
-        if fieldTableIsIdle { parser.release() }
+        // With bytes stored, a head or a trailer section may be half parsed, and the table in use.
+        if input.count == 0 { parser.release() }
     }
-
-    private var fieldTableIsIdle: Bool { remoteState != .idle && remoteState != .responding || input.count == 0 }
 }

@@ -34,9 +34,22 @@ struct HTTP1HeadFacts: Sendable {
     // RFC 9110 §10.1.1: an HTTP/1.0 request's expectation is ignored.
     var expectsContinue: Bool { versionMinor == 1 && flags.contains(.expectContinue) }
 
-    /// Takes note of one field line. Dispatches on the length of the name, so that other fields cost one jump.
+    /// Takes note of one field line. Other fields cost only a look at the length and the first letter of the name.
     @inline(__always)
     mutating func note(_ base: UnsafeRawPointer, _ slice: HTTP1FieldSlice) throws(HTTP1Error) {
+        let first = base[Int(slice.nameStart)] | 0x20
+        switch slice.nameCount {
+        case 4: if first == 0x68 { try noteKnown(base, slice) }  // host
+        case 6: if first == 0x65 { try noteKnown(base, slice) }  // expect
+        case 7: if first == 0x75 { try noteKnown(base, slice) }  // upgrade
+        case 10, 14: if first == 0x63 { try noteKnown(base, slice) }  // connection, content-length
+        case 17: if first == 0x74 { try noteKnown(base, slice) }  // transfer-encoding
+        default: break
+        }
+    }
+
+    @inline(never)
+    private mutating func noteKnown(_ base: UnsafeRawPointer, _ slice: HTTP1FieldSlice) throws(HTTP1Error) {
         let name = Int(slice.nameStart)
         let count = Int(slice.nameCount)
         switch count {
@@ -73,10 +86,14 @@ struct HTTP1HeadFacts: Sendable {
     }
 
     // RFC 9110 §7.6.1: Connection = #connection-option; §5.6.1: empty list elements are ignored.
-    @inline(never)
-    mutating func noteConnection(_ base: UnsafeRawPointer, _ slice: HTTP1FieldSlice) {
+    private mutating func noteConnection(_ base: UnsafeRawPointer, _ slice: HTTP1FieldSlice) {
         var index = Int(slice.valueStart)
         let end = index &+ Int(slice.valueCount)
+        // A single option is the rule.
+        if HTTP1Grammar.matches(base, index, end &- index, "keep-alive") {
+            flags.insert(.connectionKeepAlive)
+            return
+        }
         while index < end {
             var stop = index
             while stop < end, base[stop] != 0x2C { stop &+= 1 }

@@ -4,7 +4,7 @@
 struct HTTP1HeadParser: ~Copyable {
     var lines = HTTP1LineReader()
     var facts = HTTP1HeadFacts()
-    private(set) var fieldCount = 0
+    var fieldCount = 0
     /// Client: the status code.
     private(set) var status = 0
     /// Request: where the target lies; response: where the reason lies.
@@ -16,8 +16,8 @@ struct HTTP1HeadParser: ~Copyable {
 
     private var hasStartLine = false
     private var skippedEmptyLine = false
-    private var slices: UnsafeMutablePointer<HTTP1FieldSlice>?
-    private var sliceCapacity = 0
+    private(set) var slices: UnsafeMutablePointer<HTTP1FieldSlice>?
+    private(set) var sliceCapacity = 0
 
     init() {}
 
@@ -39,6 +39,7 @@ struct HTTP1HeadParser: ~Copyable {
         slices?.deallocate()
         slices = nil
         sliceCapacity = 0
+        fieldCount = 0
     }
 
     /// The size of the head, once it is complete.
@@ -83,6 +84,7 @@ struct HTTP1HeadParser: ~Copyable {
             }
             hasStartLine = true
         }
+        if kind != .trailer { try parseUsualFields(base, available, total: total, limits) }
         let fieldKind = kind == .trailer ? kind : HTTP1LineReader.Kind.field
         while true {
             let start = lines.lineStart
@@ -111,7 +113,6 @@ struct HTTP1HeadParser: ~Copyable {
     }
 
     // RFC 9112 §5: field-line = field-name ":" OWS field-value OWS.
-    @inline(__always)
     private mutating func parseFieldLine(
         _ base: UnsafeRawPointer,
         _ start: Int,
@@ -141,7 +142,7 @@ struct HTTP1HeadParser: ~Copyable {
     }
 
     @inline(never)
-    private mutating func growTable() {
+    mutating func growTable() {
         let capacity = max(16, sliceCapacity * 2)
         let grown = UnsafeMutablePointer<HTTP1FieldSlice>.allocate(capacity: capacity)
         if let slices {

@@ -25,7 +25,7 @@ struct HTTP1HeadWriter {
             throw HTTP1Error(.invalidReason, "the reason phrase holds a control character (RFC 9112 §4)")
         }
         output.append(reason)
-        output.append("\r\n")
+        output.appendLineEnd()
     }
 
     /// Appends each field as a line.
@@ -59,7 +59,7 @@ struct HTTP1HeadWriter {
                 valueCount: UInt32(truncatingIfNeeded: output.count - valueStart)
             )
             try note(base, slice, name)
-            output.append("\r\n")
+            output.appendLineEnd()
         }
     }
 
@@ -103,7 +103,7 @@ struct HTTP1HeadWriter {
             if contentLength < 0 {
                 output.append("Content-Length: ")
                 output.append(decimal: length)
-                output.append("\r\n")
+                output.appendLineEnd()
             }
         case .chunked:
             guard contentLength < 0 else { throw Self.mismatch("the body is chunked") }

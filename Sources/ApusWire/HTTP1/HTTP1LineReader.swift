@@ -42,6 +42,16 @@ struct HTTP1LineReader {
         throw Self.badControl(base, lineStart, found, kind)
     }
 
+    /// Whether the current line has not been looked at.
+    var isFresh: Bool { scanned == lineStart }
+
+    /// Goes on at a place that is known to begin a line.
+    @inline(__always)
+    mutating func advance(to start: Int) {
+        lineStart = start
+        scanned = start
+    }
+
     /// Goes on behind the line that ended at `end`.
     @inline(__always)
     mutating func advance(past end: Int) {

@@ -40,10 +40,10 @@ public struct HTTP1RequestHead: Sendable {
     /// Calls `body` with the target's bytes, in place.
     @inlinable
     public func withTarget<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        body(targetInPlace)
+        withExtendedLifetime(self) { body(targetInPlace) }
     }
 
-    // The block outlives the call of `withTarget`, since `self` does.
+    // Points into the block, which `withTarget` keeps alive.
     @usableFromInline
     var targetInPlace: UnsafeRawBufferPointer { block.withPart(targetStart, targetCount) { $0 } }
 

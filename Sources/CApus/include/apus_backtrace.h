@@ -4,6 +4,7 @@
 // What BlockMonitor (ApusRuntime/Diagnostics) needs and Swift cannot say: a signal handler, thread attributes, copying
 // memory that may not be there, and the unwind tables' entry point. None of it is called while the monitor is off.
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,11 +14,12 @@ int32_t apus_bt_gettid(void);
 /// The calling thread's stack, `[low, high)`. 0, or an errno value.
 int apus_bt_stack_bounds(uintptr_t *low, uintptr_t *high);
 
-/// Installs the sampling signal's handler, once per process, and calls backtrace(3) once on this thread, which loads the
-/// unwinder now: doing so takes locks and memory, which a handler may not. Returns the signal's number, or -1.
+/// Installs the sampling signal's handler, once per process; lets the calling thread receive it (libdispatch's threads and
+/// their children block all signals); and calls backtrace(3) once, which loads the unwinder now: doing so takes locks and
+/// memory, which a handler may not. Returns the signal's number, or -1.
 int apus_bt_prepare(void);
 
-enum { APUS_BT_CAPACITY = 128 };
+enum { APUS_BT_CAPACITY = 72 };
 
 enum {
     APUS_BT_NOT_RUNNING = -1,  ///< The thread has entered a system call meanwhile: nothing was sent.
@@ -39,8 +41,8 @@ const void *apus_bt_find_fde(uintptr_t pc, uintptr_t *function);
 /// The name of one of the system calls that block, or NULL.
 const char *apus_bt_syscall_name(long number);
 
-/// Starts a detached thread with every signal blocked. 0, or an errno value.
-int apus_bt_spawn(const char *name, void (*body)(void *), void *argument);
+/// Starts a thread with every signal blocked. It is detached, or else waited for. 0, or an errno value.
+int apus_bt_spawn(const char *name, void (*body)(void *), void *argument, bool wait);
 
 /// dladdr(3): the file that `address` was loaded from and the nearest symbol below it. Either may be NULL.
 void apus_bt_nearest_symbol(uintptr_t address, const char **image, const char **symbol);

@@ -1,0 +1,122 @@
+import ApusNet
+import ApusRuntime
+import ApusWire
+import HTTPTypes
+
+/// The rest of a response's body, on its connection. Loop thread only.
+final class BodyStream {
+    private var connection: ClientConnection?
+    private var first: [UInt8]
+    private let core: SessionCore
+    private let request: PreparedRequest
+    private let exchange: Exchange
+    private var failure: (any Error)?
+    private var isReading = false
+    private(set) var trailers: HTTPFields?
+    /// What ``ResponseBody`` has collected, so that asking twice works.
+    var collected: [UInt8]?
+    /// Whether pieces were given out that nobody can get again.
+    private(set) var isStarted = false
+
+    /// The largest piece that is read at once.
+    private static let pieceSize = 256 * 1024
+
+    init(connection: ClientConnection, first: [UInt8], request: PreparedRequest, totalDeadline: Int64) {
+        self.connection = connection
+        self.first = first
+        self.request = request
+        core = connection.core
+        exchange = Exchange(core: core, totalDeadline: totalDeadline)
+    }
+
+    /// The next piece, nil at the end. Every piece but an empty body's has at least one byte.
+    ///
+    /// Cancel safety: the connection is closed, and the body cannot be read further.
+    func next() async throws -> [UInt8]? {
+        if let failure { throw failure }
+        guard !isReading else {
+            throw ClientError(
+                .bodyConsumed,
+                "Another task is reading this body.",
+                method: request.method,
+                uri: request.uri
+            )
+        }
+        isStarted = true
+        if !first.isEmpty {
+            defer { first = [] }
+            return first
+        }
+        guard let connection else { return nil }
+        isReading = true
+        defer { isReading = false }
+        exchange.waiting = .descriptor(connection.descriptor.token)
+        defer { exchange.waiting = .nothing }
+        do {
+            return try await withTaskCancellationHandler {
+                try await read(connection)
+            } onCancel: { [exchange] in
+                exchange.cancel()
+            }
+        } catch {
+            let described = core.describe(error, request, exchange)
+            failure = described
+            self.connection = nil
+            core.finished(connection, isReusable: false)
+            throw described
+        }
+    }
+
+    private func read(_ connection: ClientConnection) async throws -> [UInt8]? {
+        let http = connection.http
+        while true {
+            switch try http.pointee.next() {
+            case .data(let data): return http.pointee.copy(data)
+            case .end(let trailers):
+                self.trailers = trailers
+                self.connection = nil
+                core.finished(connection, isReusable: true)
+                return nil
+            case .needData:
+                // Large bodies of known length go straight into the user's memory.
+                if let left = http.pointee.remainingBodyLength, left > 16 * 1024, http.pointee.bufferedInputCount == 0,
+                    connection.descriptor.mayRead, let piece = try receiveDirectly(connection, left)
+                {
+                    return piece
+                }
+                try await connection.receive(
+                    exchange,
+                    deadline: exchange.deadline(request.timeouts.idle),
+                    stage: .idleTimeout
+                )
+            case .request, .response, .informational, .paused, .closed, .upgraded:
+                throw ClientError(.malformedResponse, "The body ended in another protocol.", method: request.method, uri: request.uri)
+            }
+        }
+    }
+
+    private func receiveDirectly(_ connection: ClientConnection, _ left: Int) throws -> [UInt8]? {
+        var received: Int?
+        let piece = try [UInt8](unsafeUninitializedCapacity: min(left, Self.pieceSize)) { buffer, count in
+            received = try connection.transport.receive(into: UnsafeMutableRawBufferPointer(buffer))
+            count = received ?? 0
+        }
+        guard let received else { return nil }
+        guard received > 0 else {
+            connection.http.pointee.receiveEOF()
+            return nil
+        }
+        try connection.http.pointee.consumeDirectBody(received)
+        return piece
+    }
+
+    /// Gives the connection up: what is left of the body is not wanted. Safe twice.
+    func abandon() {
+        guard let connection else { return }
+        self.connection = nil
+        if failure == nil {
+            failure = ClientError(.bodyConsumed, "The response was released.", method: request.method, uri: request.uri)
+        }
+        core.finished(connection, isReusable: false)
+    }
+}

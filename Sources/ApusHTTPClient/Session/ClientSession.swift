@@ -1,0 +1,107 @@
+package import ApusNet
+package import ApusRuntime
+import ApusWire
+import HTTPTypes
+import Logging
+import Synchronization
+
+/// An HTTP client that keeps connections, limits and defaults: aiohttp's `ClientSession`.
+///
+/// ```swift
+/// try await ClientSession.with { session in
+///     let page = try await session.get("http://localhost:8080/").text()
+///     print(page)
+/// }
+/// ```
+///
+/// Make one session for all requests of a program, or of a part of it. A session belongs to a loop: to the one on which it is
+/// made, or else to the one of its first request, or else to ``EventLoop/shared``. It may be used from anywhere: a request from
+/// elsewhere costs one hop there and back, counted in ``SessionStatistics/hops``.
+///
+/// ``close()`` is good manners and not more: dropping the session closes its connections too.
+public final class ClientSession: Sendable {
+    /// How the session behaves.
+    public let configuration: Configuration
+    private let bound = AtomicLazyReference<SessionCore>()
+    private let isClosed = Atomic<Bool>(false)
+
+    /// A session on the loop of the caller, if it is on one.
+    public init(_ configuration: Configuration = Configuration()) {
+        self.configuration = configuration
+        if EventLoop.current != nil { _ = core() }
+    }
+
+    /// A session whose connections come from `connector`.
+    package init(
+        _ configuration: Configuration,
+        connector: @escaping @Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport
+    ) {
+        self.configuration = configuration
+        let loop = EventLoop.current ?? .shared
+        _ = bound.storeIfNil(
+            SessionCore(loop: loop, configuration: configuration) { try await connector($0.host, $0.port, $1) }
+        )
+    }
+
+    deinit {
+        guard let core = bound.load() else { return }
+        core.loop.perform { core.close() }
+    }
+
+    /// Makes a session, runs `body` with it, and closes it, whether `body` returns, throws or is cancelled.
+    ///
+    /// - Throws: what `body` throws.
+    ///
+    /// Cancel safety: as `body`'s; the session is closed in any case.
+    public static func with<Success>(
+        _ configuration: Configuration = Configuration(),
+        _ body: nonisolated(nonsending) (ClientSession) async throws -> Success
+    ) async throws -> Success {
+        let session = ClientSession(configuration)
+        do {
+            let result = try await body(session)
+            await session.close()
+            return result
+        } catch {
+            await session.close()
+            throw error
+        }
+    }
+
+    /// Closes all connections. Requests under way fail with ``ClientError`` `.sessionClosed`, and so do new ones. Safe twice.
+    public func close() async {
+        isClosed.store(true, ordering: .releasing)
+        guard let core = bound.load() else { return }
+        if core.loop.isCurrent { core.close() } else { core.loop.perform { core.close() } }
+    }
+
+    /// Counters, as of now.
+    public var statistics: SessionStatistics {
+        get async {
+            guard let core = bound.load() else { return SessionStatistics() }
+            if core.loop.isCurrent { return core.currentStatistics }
+            return (try? await core.loop.hop { core.currentStatistics }) ?? SessionStatistics()
+        }
+    }
+
+    private func core() -> SessionCore {
+        if let core = bound.load() { return core }
+        return bound.storeIfNil(SessionCore(loop: EventLoop.current ?? .shared, configuration: configuration))
+    }
+
+    /// Sends a request that has been put together.
+    func send(_ request: PreparedRequest) async throws -> ClientResponse {
+        let core = core()
+        if isClosed.load(ordering: .acquiring) { throw core.sessionClosed(request) }
+        if core.loop.runsCurrentTask { return try await core.perform(request) }
+        return try await core.loop.hop {
+            core.statistics.hops += 1
+            if core.statistics.hops == 1, core.loop.options.debug {
+                core.configuration.logger.warning(
+                    "A session of event loop “\(core.loop.name)” is used from elsewhere: each request hops there and back."
+                )
+            }
+            return try await core.perform(request)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Glibc
+
+// The network's errors, by who has to act:
+//
+//   you        invalidAddress, busy, closed
+//   the peer   connectionRefused, connectionReset, brokenPipe, unexpectedEnd
+//   the world  unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse,
+//              addressNotAvailable, permissionDenied, tooManyDescriptors, system
+
+/// What went wrong on a socket, or on the way to one.
+public struct NetError: Error, Sendable, CustomStringConvertible {
+    /// The kind of a ``NetError``.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        private enum Kind: String, Sendable {
+            case invalidAddress, busy, closed
+            case connectionRefused, connectionReset, brokenPipe, unexpectedEnd
+            case unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse
+            case addressNotAvailable, permissionDenied, tooManyDescriptors, system
+        }
+
+        private var kind: Kind
+
+        /// A host, port or path that cannot name a socket.
+        public static let invalidAddress = Code(kind: .invalidAddress)
+        /// Another task is reading (or writing) the same stream.
+        public static let busy = Code(kind: .busy)
+        /// The stream or listener was closed on this side.
+        public static let closed = Code(kind: .closed)
+        /// Nobody listens there (ECONNREFUSED).
+        public static let connectionRefused = Code(kind: .connectionRefused)
+        /// The peer broke the connection off (ECONNRESET).
+        public static let connectionReset = Code(kind: .connectionReset)
+        /// The peer reads no more (EPIPE).
+        public static let brokenPipe = Code(kind: .brokenPipe)
+        /// The peer closed before all that was asked for had come.
+        public static let unexpectedEnd = Code(kind: .unexpectedEnd)
+        /// The name is not known to the resolver.
+        public static let unknownHost = Code(kind: .unknownHost)
+        /// The resolver could not answer; it may be able to later.
+        public static let nameLookupFailed = Code(kind: .nameLookupFailed)
+        /// No route to the host.
+        public static let hostUnreachable = Code(kind: .hostUnreachable)
+        /// No route to the network.
+        public static let networkUnreachable = Code(kind: .networkUnreachable)
+        /// The operation's deadline passed, or the system gave up (ETIMEDOUT).
+        public static let timedOut = Code(kind: .timedOut)
+        /// Another socket listens on the address.
+        public static let addressInUse = Code(kind: .addressInUse)
+        /// This machine has no such address.
+        public static let addressNotAvailable = Code(kind: .addressNotAvailable)
+        /// The system forbids it; ports below 1024 need a privilege.
+        public static let permissionDenied = Code(kind: .permissionDenied)
+        /// The process or the system has no descriptors left.
+        public static let tooManyDescriptors = Code(kind: .tooManyDescriptors)
+        /// Another error of the system: see ``NetError/errno``.
+        public static let system = Code(kind: .system)
+
+        public var description: String { kind.rawValue }
+
+        private init(kind: Kind) { self.kind = kind }
+
+        init(errno: Int32) {
+            switch errno {
+            case ECONNREFUSED: self = .connectionRefused
+            case ECONNRESET, ECONNABORTED: self = .connectionReset
+            case EPIPE: self = .brokenPipe
+            case EHOSTUNREACH: self = .hostUnreachable
+            case ENETUNREACH: self = .networkUnreachable
+            case ETIMEDOUT: self = .timedOut
+            case EADDRINUSE: self = .addressInUse
+            case EADDRNOTAVAIL: self = .addressNotAvailable
+            case EACCES, EPERM: self = .permissionDenied
+            case EMFILE, ENFILE: self = .tooManyDescriptors
+            default: self = .system
+            }
+        }
+    }
+
+    /// What kind of error this is.
+    public var code: Code
+    /// The system's error number, where there is one.
+    public var errno: Int32?
+    private var message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package init(errno: Int32, while action: String) {
+        code = Code(errno: errno)
+        self.errno = errno
+        message = "\(action): \(String(cString: strerror(errno)))\(Self.advice(code))"
+    }
+
+    /// Whether a deadline caused this.
+    public var isTimeout: Bool { code == .timedOut }
+
+    public var description: String { message }
+
+    private static func advice(_ code: Code) -> String {
+        switch code {
+        case .connectionRefused: ". Nobody listens there: is the server running, and is this its port?"
+        case .addressInUse: ". Another socket listens there: stop it, or bind port 0 for a free one."
+        case .permissionDenied: ". Ports below 1024 need a privilege (CAP_NET_BIND_SERVICE)."
+        case .tooManyDescriptors: ". Raise the limit (`ulimit -n`), or open fewer at a time."
+        default: ""
+        }
+    }
+}

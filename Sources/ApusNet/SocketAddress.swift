@@ -1,0 +1,163 @@
+import Glibc
+
+/// Where a socket is, or what it connects to: an IPv4 or IPv6 address with a port, or a Unix socket's path.
+public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
+    private enum Storage: Hashable, Sendable {
+        case ipv4(UInt32, UInt16)
+        case ipv6(UInt64, UInt64, UInt16, scope: UInt32)
+        case unix(String)
+    }
+
+    private var storage: Storage
+
+    /// An address in figures, such as `127.0.0.1`, `::1` or `fe80::1%eth0`. No name lookup.
+    ///
+    /// - Throws: ``NetError`` `.invalidAddress` if `address` is a name, or the port is not in 0...65535.
+    public init(_ address: String, port: Int) throws(NetError) {
+        guard let number = UInt16(exactly: port) else {
+            throw NetError(.invalidAddress, "Port \(port) is not in 0...65535.")
+        }
+        var v4 = in_addr()
+        if inet_pton(AF_INET, address, &v4) == 1 {
+            storage = .ipv4(UInt32(bigEndian: v4.s_addr), number)
+            return
+        }
+        let parts = address.split(separator: "%", maxSplits: 1)
+        var v6 = in6_addr()
+        if let figures = parts.first, inet_pton(AF_INET6, String(figures), &v6) == 1 {
+            let scope = parts.count == 2 ? (UInt32(parts[1]) ?? if_nametoindex(String(parts[1]))) : 0
+            storage = Self.ipv6(v6, port: number, scope: scope)
+            return
+        }
+        throw NetError(.invalidAddress, "“\(address)” is not an IPv4 or IPv6 address. Names go through the resolver.")
+    }
+
+    /// A Unix socket's path.
+    ///
+    /// - Throws: ``NetError`` `.invalidAddress` if the path does not fit in a socket address (107 bytes).
+    public init(unixPath path: String) throws(NetError) {
+        guard path.utf8.count < 108, !path.isEmpty, !path.utf8.contains(0) else {
+            throw NetError(.invalidAddress, "“\(path)” cannot name a Unix socket: it must have 1 to 107 bytes and no NUL.")
+        }
+        storage = .unix(path)
+    }
+
+    private static func ipv6(_ address: in6_addr, port: UInt16, scope: UInt32) -> Storage {
+        let halves = withUnsafeBytes(of: address) {
+            ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        }
+        return .ipv6(UInt64(bigEndian: halves.0), UInt64(bigEndian: halves.1), port, scope: scope)
+    }
+
+    /// The loopback address of IPv4.
+    public static func loopback(port: Int) throws(NetError) -> SocketAddress { try SocketAddress("127.0.0.1", port: port) }
+
+    /// The port, or nil for a Unix socket.
+    public var port: Int? {
+        switch storage {
+        case .ipv4(_, let port), .ipv6(_, _, let port, _): Int(port)
+        case .unix: nil
+        }
+    }
+
+    /// The address in figures, without the port; a Unix socket's path.
+    public var host: String {
+        switch storage {
+        case .ipv4(let address, _):
+            return "\(address >> 24).\(address >> 16 & 255).\(address >> 8 & 255).\(address & 255)"
+        case .ipv6(let high, let low, _, let scope):
+            var bytes = (high.bigEndian, low.bigEndian)
+            var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+            inet_ntop(AF_INET6, &bytes, &text, socklen_t(text.count))
+            let figures = text.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+            return scope == 0 ? figures : "\(figures)%\(scope)"
+        case .unix(let path):
+            return path
+        }
+    }
+
+    public var description: String {
+        switch storage {
+        case .ipv4: "\(host):\(port ?? 0)"
+        case .ipv6: "[\(host)]:\(port ?? 0)"
+        case .unix: "unix:\(host)"
+        }
+    }
+
+    /// AF_INET, AF_INET6 or AF_UNIX.
+    var family: Int32 {
+        switch storage {
+        case .ipv4: AF_INET
+        case .ipv6: AF_INET6
+        case .unix: AF_UNIX
+        }
+    }
+
+    // MARK: The system's form
+
+    func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        var buffer = sockaddr_storage()
+        let length: Int
+        switch storage {
+        case .ipv4(let address, let port):
+            var raw = sockaddr_in()
+            raw.sin_family = sa_family_t(AF_INET)
+            raw.sin_port = port.bigEndian
+            raw.sin_addr.s_addr = address.bigEndian
+            length = MemoryLayout<sockaddr_in>.size
+            withUnsafeMutableBytes(of: &buffer) { $0.storeBytes(of: raw, as: sockaddr_in.self) }
+        case .ipv6(let high, let low, let port, let scope):
+            var raw = sockaddr_in6()
+            raw.sin6_family = sa_family_t(AF_INET6)
+            raw.sin6_port = port.bigEndian
+            raw.sin6_scope_id = scope
+            withUnsafeMutableBytes(of: &raw.sin6_addr) {
+                $0.storeBytes(of: high.bigEndian, as: UInt64.self)
+                $0.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
+            }
+            length = MemoryLayout<sockaddr_in6>.size
+            withUnsafeMutableBytes(of: &buffer) { $0.storeBytes(of: raw, as: sockaddr_in6.self) }
+        case .unix(let path):
+            length = MemoryLayout<sa_family_t>.size + path.utf8.count + 1
+            withUnsafeMutableBytes(of: &buffer) {
+                $0.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
+                $0[MemoryLayout<sa_family_t>.size...].copyBytes(from: path.utf8)
+            }
+        }
+        return withUnsafePointer(to: &buffer) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(length)) }
+        }
+    }
+
+    /// Nil for a family that Apus does not know.
+    init?(_ pointer: UnsafePointer<sockaddr>, length: socklen_t) {
+        let raw = UnsafeRawPointer(pointer)
+        switch Int32(pointer.pointee.sa_family) {
+        case AF_INET where length >= MemoryLayout<sockaddr_in>.size:
+            let value = raw.loadUnaligned(as: sockaddr_in.self)
+            storage = .ipv4(UInt32(bigEndian: value.sin_addr.s_addr), UInt16(bigEndian: value.sin_port))
+        case AF_INET6 where length >= MemoryLayout<sockaddr_in6>.size:
+            let value = raw.loadUnaligned(as: sockaddr_in6.self)
+            storage = Self.ipv6(value.sin6_addr, port: UInt16(bigEndian: value.sin6_port), scope: value.sin6_scope_id)
+        case AF_UNIX:
+            let offset = MemoryLayout<sa_family_t>.size
+            let bytes = UnsafeRawBufferPointer(start: raw + offset, count: max(0, Int(length) - offset))
+            storage = .unix(String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
+        default:
+            return nil
+        }
+    }
+
+    /// What getsockname or getpeername (as `call`) says of `fd`.
+    init?(of fd: Int32, _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
+        var buffer = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result: SocketAddress? = withUnsafeMutablePointer(to: &buffer) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                call(fd, $0, &length) == 0 ? SocketAddress($0, length: length) : nil
+            }
+        }
+        guard let result else { return nil }
+        self = result
+    }
+}

@@ -1,0 +1,86 @@
+import ApusRuntime
+import CApus
+import Glibc
+
+/// A connected stream socket. Loop thread only.
+final class SocketTransport: Transport {
+    let descriptor: Descriptor
+    private let fd: Int32
+    private let peer: SocketAddress?
+    private var isOpen = true
+
+    /// Takes `fd` over: on an error it is closed.
+    init(adopting fd: Int32, peer: SocketAddress?, on loop: EventLoop) throws {
+        self.fd = fd
+        self.peer = peer
+        do {
+            descriptor = try loop.register(fd)
+        } catch {
+            Socket.close(fd)
+            throw error
+        }
+    }
+
+    deinit {
+        // Whoever dropped the transport was on the loop, or nothing can reach the descriptor any more.
+        if isOpen {
+            let (descriptor, fd) = (UncheckedDescriptor(descriptor), fd)
+            descriptor.value.loop.perform {
+                descriptor.value.release()
+                Socket.close(fd)
+            }
+        }
+    }
+
+    func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
+        guard isOpen else { throw NetError(.closed, "The connection was closed on this side.") }
+        let count = Socket.receive(fd, into: buffer)
+        if count >= 0 {
+            descriptor.didRead(count, of: buffer.count)
+            return count
+        }
+        if count == -Int(EAGAIN) {
+            descriptor.readWouldBlock()
+            return nil
+        }
+        throw NetError(errno: Int32(-count), while: "Reading from \(peerName)")
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? {
+        guard isOpen else { throw NetError(.closed, "The connection was closed on this side.") }
+        let count = Socket.send(fd, bytes)
+        if count >= 0 { return count }
+        if count == -Int(EAGAIN) {
+            descriptor.writeWouldBlock()
+            return nil
+        }
+        throw NetError(errno: Int32(-count), while: "Writing to \(peerName)")
+    }
+
+    func finishSending() {
+        if isOpen { Socket.finishSending(fd) }
+    }
+
+    func close() {
+        guard isOpen else { return }
+        isOpen = false
+        descriptor.release()
+        Socket.close(fd)
+    }
+
+    func abort() {
+        if isOpen { Socket.abortOnClose(fd) }
+        close()
+    }
+
+    var remoteAddress: SocketAddress? { peer ?? (isOpen ? SocketAddress(of: fd, getpeername) : nil) }
+    var localAddress: SocketAddress? { isOpen ? SocketAddress(of: fd, getsockname) : nil }
+    private var peerName: String { remoteAddress?.description ?? "the peer" }
+}
+
+/// Carries a descriptor's handle to its loop's thread.
+// @unchecked: only the loop's thread looks inside.
+private struct UncheckedDescriptor: @unchecked Sendable {
+    let value: Descriptor
+    init(_ value: Descriptor) { self.value = value }
+}

@@ -1,0 +1,158 @@
+/// An absolute URI (RFC 3986), normalised: what a request is made from.
+///
+/// Scheme and host are in lower case, characters that may not stand where they do are percent-encoded as UTF-8, `%XX`
+/// is in upper case and otherwise kept, and the path behind an authority is at least `/`. It is one string with
+/// offsets into it; a text that is normalised already is stored as it is.
+public struct URI: Sendable, Hashable, CustomStringConvertible {
+    /// The longest text that is parsed, in bytes.
+    public static let maximumLength = 64 * 1024
+
+    private let text: String
+    private let parts: URIParts
+
+    /// Parses an absolute URI.
+    ///
+    /// Any scheme is parsed; http, https, ws and wss need a host, which must be a DNS name in ASCII, an IPv4 address of
+    /// four decimal numbers or an IPv6 address in brackets.
+    ///
+    /// - Throws: `URIError`, whose messages contain neither userinfo nor query.
+    public init(_ string: String) throws(URIError) {
+        var string = string
+        // The closure returns its error: `withUTF8` takes untyped throws only.
+        let result = string.withUTF8 { buffer -> Result<(URIParts, String?), URIError> in
+            let bytes = UnsafeRawBufferPointer(buffer)
+            do throws(URIError) {
+                let parser = try URIParser(bytes)
+                return .success((parser.parts, parser.isClean ? nil : parser.normalised(bytes)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let (found, normalised) = try result.get()
+        guard var normalised else {
+            text = string
+            parts = found
+            return
+        }
+        // Parsing again is the simplest way to the new offsets; what was normalised stays as it is.
+        let again = normalised.withUTF8 { buffer -> Result<URIParts, URIError> in
+            do throws(URIError) {
+                return .success(try URIParser(UnsafeRawBufferPointer(buffer)).parts)
+            } catch {
+                return .failure(error)
+            }
+        }
+        parts = try again.get()
+        text = normalised
+    }
+
+    // MARK: - Parts
+
+    /// The scheme, in lower case.
+    public var scheme: String { slice(0, Int(parts.schemeEnd)) }
+
+    /// Whether the scheme is https or wss.
+    public var isSecure: Bool { scheme == "https" || scheme == "wss" }
+
+    /// The user name of the userinfo, decoded; nil without userinfo.
+    public var user: String? {
+        guard parts.hasUserinfo else { return nil }
+        return PercentEncoding.decode(String(userinfo.prefix { $0 != ":" }))
+    }
+
+    /// The password of the userinfo, decoded; nil if there is none.
+    public var password: String? {
+        guard parts.hasUserinfo, let colon = userinfo.firstIndex(of: ":") else { return nil }
+        let text = userinfo
+        return PercentEncoding.decode(String(text[text.index(after: colon)...]))
+    }
+
+    private var userinfo: String { slice(Int(parts.userinfoStart), Int(parts.userinfoEnd)) }
+
+    /// Whether there is a user name or password in the URI.
+    public var hasUserinfo: Bool { parts.hasUserinfo }
+
+    /// The host, in lower case, an IPv6 address without its brackets; empty if the URI has none.
+    public var host: String { slice(Int(parts.hostStart), Int(parts.hostEnd)) }
+
+    /// Whether the host is an IPv6 address, which stands in brackets in the URI and in Host.
+    public var isIPv6Literal: Bool { parts.isIPv6 }
+
+    /// The port, if one is given.
+    public var port: Int? { parts.port == 0 ? nil : Int(parts.port) }
+
+    /// The port, or the one the scheme stands for.
+    public var effectivePort: Int? { port ?? Origin.defaultPort(of: scheme) }
+
+    /// The path, percent-encoded.
+    public var path: String { slice(Int(parts.pathStart), Int(parts.pathEnd)) }
+
+    /// The query, percent-encoded and without its `?`; nil if there is none.
+    public var query: String? { parts.hasQuery ? slice(Int(parts.pathEnd) + 1, Int(parts.queryEnd)) : nil }
+
+    /// The fragment, percent-encoded and without its `#`; nil if there is none. It is never sent.
+    public var fragment: String? { parts.hasFragment ? slice(Int(parts.queryEnd) + 1, text.utf8.count) : nil }
+
+    // MARK: - For requests
+
+    /// Path and query as a request target in origin-form (RFC 9112 §3.2.1).
+    public var target: [UInt8] {
+        let start = Int(parts.pathStart)
+        let end = Int(parts.queryEnd)
+        return withBytes { [UInt8](UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+    }
+
+    /// The value of Host (RFC 9110 §7.2): an IPv6 address in brackets, the port unless it is the scheme's own.
+    public var hostHeader: String {
+        let literal = parts.isIPv6 ? "[\(host)]" : host
+        guard let port, port != Origin.defaultPort(of: scheme) else { return literal }
+        return "\(literal):\(port)"
+    }
+
+    /// Scheme, host and effective port.
+    public var origin: Origin { Origin(scheme: scheme, host: host, port: effectivePort ?? 0) }
+
+    /// The full text, userinfo and query included. For logs use `redacted`.
+    public var description: String { text }
+
+    /// `scheme://host:port/path?…`: without userinfo, query and fragment, fit for logs and errors.
+    public var redacted: String {
+        let authority = parts.isIPv6 ? "[\(host)]" : host
+        let port = port.map { ":\($0)" } ?? ""
+        return "\(scheme):\(authority.isEmpty ? "" : "//")\(authority)\(port)\(path)\(parts.hasQuery ? "?…" : "")"
+    }
+
+    /// This URI with names and values added to its query, both percent-encoded.
+    ///
+    /// - Throws: `tooLong` past `maximumLength`.
+    public func appendingQuery(_ items: [(String, String)]) throws(URIError) -> URI {
+        guard !items.isEmpty else { return self }
+        let added = items.map { "\(PercentEncoding.encode($0.0))=\(PercentEncoding.encode($0.1))" }
+        let start = slice(0, Int(parts.queryEnd))
+        let joint = parts.hasQuery ? (parts.queryEnd == parts.pathEnd + 1 ? "" : "&") : "?"
+        let rest = slice(Int(parts.queryEnd), text.utf8.count)
+        return try URI(start + joint + added.joined(separator: "&") + rest)
+    }
+
+    /// The URI that a reference, such as a Location field's value, names relative to this one (RFC 3986 §5).
+    ///
+    /// - Throws: `URIError` if the result is no URI.
+    public func resolve(_ reference: String) throws(URIError) -> URI {
+        try URI(URIReference.resolve(reference, against: text, parts))
+    }
+
+    // MARK: - Text
+
+    private func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {
+        var copy = text  // Shares its memory; `withUTF8` is mutating only for strings that come from elsewhere.
+        return copy.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+    }
+
+    private func slice(_ start: Int, _ end: Int) -> String {
+        withBytes { String(decoding: UnsafeRawBufferPointer(rebasing: $0[start..<end]), as: UTF8.self) }
+    }
+
+    public static func == (left: URI, right: URI) -> Bool { left.text == right.text }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(text) }
+}
