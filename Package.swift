@@ -5,8 +5,49 @@ import PackageDescription
 #error("Apus runs on Linux for now (its selector is epoll). On a Mac use a container: see the `docker run` line in README.md.")
 #endif
 
+/// The examples of the README, one short program each.
+let examples: [Target] =
+    [.target(name: "ExampleServer", dependencies: ["Apus"], path: "Examples/ExampleServer")]
+    + [
+        "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
+        "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
+    ].map {
+        .executableTarget(name: $0, dependencies: ["Apus", "ExampleServer"], path: "Examples/\($0)")
+    }
+
+/// The same user programs, compiled as four kinds of module see the library: `Tests/UserCode/README.md`.
+let userCodeModes: [(name: String, settings: [SwiftSetting])] = [
+    ("Swift6", []),
+    ("Nonsending", [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
+    (
+        "Upcoming",
+        ["ExistentialAny", "InferIsolatedConformances", "ImmutableWeakCaptures", "InternalImportsByDefault",
+            "MemberImportVisibility", "NonisolatedNonsendingByDefault",
+        ].map { .enableUpcomingFeature($0) }
+    ),
+    ("MainActor", [.defaultIsolation(MainActor.self)]),
+]
+let userCode: [Target] = userCodeModes.map {
+    .executableTarget(
+        name: "UserCode\($0.name)",
+        dependencies: ["Apus"],
+        path: "Tests/UserCode/\($0.name)",
+        swiftSettings: $0.settings
+    )
+}
+
 let package = Package(
     name: "apus",
+    products: [
+        .library(name: "Apus", targets: ["Apus"]),
+        .library(name: "ApusWire", targets: ["ApusWire"]),
+        .library(name: "ApusRuntime", targets: ["ApusRuntime"]),
+        .library(name: "ApusNet", targets: ["ApusNet"]),
+        .library(name: "ApusHTTPClient", targets: ["ApusHTTPClient"]),
+        .library(name: "ApusHTTPServer", targets: ["ApusHTTPServer"]),
+        .library(name: "ApusTesting", targets: ["ApusTesting"]),
+        .executable(name: "apus", targets: ["ApusCLI"]),
+    ],
     dependencies: [
         // No traits: the default one links FoundationEssentials, which the runtime and the wire layer do without.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -16,29 +57,71 @@ let package = Package(
     ],
     targets: [
         .target(name: "CApus"),
-        .target(name: "ApusWire", dependencies: [.product(name: "HTTPTypes", package: "swift-http-types")]),
+
+        // Pure: no concurrency, no clock, no system call, no Foundation.
+        .target(name: "ApusWire", dependencies: [.httpTypes]),
+
+        // Runtime.
         .target(
             name: "ApusRuntime",
-            dependencies: [
-                "CApus",
-                .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "Logging", package: "swift-log"),
-            ],
+            dependencies: ["CApus", .dequeModule, .logging],
             // The main queue's two entry points (MainQueue.swift) live in libdispatch, which Swift links anyway.
             linkerSettings: [.linkedLibrary("dispatch")]
         ),
-        .target(name: "ApusNet", dependencies: ["ApusRuntime", "CApus"]),
-    ]
+        .target(name: "ApusNet", dependencies: ["ApusRuntime", "CApus", .logging]),
+
+        // Features.
+        .target(
+            name: "ApusHTTPClient",
+            dependencies: ["ApusNet", "ApusRuntime", "ApusWire", .dequeModule, .httpTypes, .logging]
+        ),
+        .target(
+            name: "ApusHTTPServer",
+            dependencies: ["ApusNet", "ApusRuntime", "ApusWire", .httpTypes, .logging]
+        ),
+        .target(name: "ApusTesting", dependencies: ["ApusNet", "ApusRuntime", .logging]),
+        .target(
+            name: "Apus",
+            dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusWire", .httpTypes]
+        ),
+        .executableTarget(name: "ApusCLI", dependencies: ["Apus", .argumentParser, .logging]),
+
+        // Tests.
+        .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),
+        .testTarget(name: "ApusRuntimeTests", dependencies: ["ApusRuntime", "ApusTesting", "CApus", .logging]),
+        .testTarget(name: "ApusNetTests", dependencies: ["ApusNet", "ApusRuntime", "ApusTesting"]),
+        .testTarget(
+            name: "ApusHTTPClientTests",
+            dependencies: [
+                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", "ApusWire", .httpTypes, .logging,
+            ]
+        ),
+        .testTarget(
+            name: "ApusHTTPServerTests",
+            dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", .httpTypes, .logging]
+        ),
+        .testTarget(name: "ArchitectureTests"),
+        // The thread and hop rules, in a release build: `./run test` runs it.
+        .executableTarget(name: "apus-hop-check", dependencies: ["Apus"], path: "Tests/HopCheck"),
+    ] + userCode + examples
 )
 
-for target in package.targets where target.type != .system && target.name != "CApus" {
-    var settings = target.swiftSettings ?? []
-    settings += [
-        .swiftLanguageMode(.v6),
-        .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("MemberImportVisibility"),
-        .enableUpcomingFeature("InternalImportsByDefault"),
-        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    ]
+extension Target.Dependency {
+    static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
+    static let dequeModule = product(name: "DequeModule", package: "swift-collections")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+}
+
+// One set of settings for all targets; user code is compiled as its authors would compile it.
+for target in package.targets where target.name != "CApus" {
+    var settings: [SwiftSetting] = target.swiftSettings ?? []
+    settings.append(.swiftLanguageMode(.v6))
+    if !target.name.hasPrefix("UserCode") {
+        settings += ["ExistentialAny", "MemberImportVisibility", "InternalImportsByDefault", "NonisolatedNonsendingByDefault"]
+            .map { .enableUpcomingFeature($0) }
+    }
+    // CI turns warnings into errors; a user's build must not fail for a warning of a newer compiler.
+    if Context.environment["APUS_STRICT"] == "1" { settings.append(.treatAllWarnings(as: .error)) }
     target.swiftSettings = settings
 }

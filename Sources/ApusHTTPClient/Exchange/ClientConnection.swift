@@ -4,6 +4,9 @@ import ApusWire
 import HTTPTypes
 
 /// A connection to a server that carries one exchange at a time. Loop thread only.
+///
+/// What can be done without waiting is done by plain functions: each asynchronous call costs some 150 instructions in frames and
+/// executor checks, and most requests wait once.
 final class ClientConnection: DescriptorWatcher {
     /// One read's worth: a head, and most small bodies with it.
     private static let readSize = 16 * 1024
@@ -11,24 +14,22 @@ final class ClientConnection: DescriptorWatcher {
     private static let copiedBody = 64 * 1024
 
     let id: ConnectionID
-    let host: HostRecord
     let transport: any Transport
     let descriptor: Descriptor
     /// Behind a pointer: no exclusivity checks, and one place in memory.
     let http: UnsafeMutablePointer<HTTP1Connection>
     /// Exchanges begun on this connection.
-    var uses = 0
+    @exclusivity(unchecked) private(set) var uses = 0
     /// Whether a byte of the current exchange's response has come.
-    private(set) var hasReceived = false
-    private(set) var isClosed = false
+    @exclusivity(unchecked) private(set) var hasReceived = false
+    @exclusivity(unchecked) private(set) var isClosed = false
     /// How long the server said that it keeps the connection.
-    var keepAliveHint: Duration?
+    @exclusivity(unchecked) var keepAliveHint: Duration?
     // The core owns its connections, and closes them before it goes.
-    unowned let core: SessionCore
+    unowned(unsafe) let core: SessionCore
 
-    init(id: ConnectionID, host: HostRecord, transport: any Transport, core: SessionCore) {
+    init(id: ConnectionID, transport: any Transport, core: SessionCore) {
         self.id = id
-        self.host = host
         self.transport = transport
         self.core = core
         descriptor = transport.descriptor
@@ -43,90 +44,86 @@ final class ClientConnection: DescriptorWatcher {
 
     // MARK: Sending
 
-    /// Writes the request.
+    /// Writes the request, as far as that goes without waiting.
     ///
-    /// - Throws: ``HTTP1Error`` if the request cannot be sent as it is (the connection is then as good as before), ``NetError`` if the
-    ///   connection broke, ``StageTimeout``, `CancellationError`.
-    func send(_ request: PreparedRequest, _ exchange: Exchange, idle: Duration?) async throws {
+    /// - Returns: whether all of it is written; else ``finishSending(_:)`` writes the rest.
+    /// - Throws: ``HTTP1Error`` if the request cannot be sent as it is, ``NetError`` if the connection broke.
+    func send(_ exchange: Exchange) throws -> Bool {
         hasReceived = false
         uses += 1
-        let body = request.body?.bytes
+        let body = exchange.body?.bytes
         try http.pointee.sendRequest(
-            method: request.method,
-            target: request.target,
-            prepared: request.prepared,
-            fields: request.fields,
+            method: exchange.method,
+            target: exchange.uri.target,
+            prepared: exchange.prepared,
+            fields: exchange.fields,
             body: body.map { .length($0.count) } ?? .none
         )
-        guard let body else {
-            try http.pointee.sendEnd()
-            return try await flush(exchange, idle: idle)
-        }
-        if body.count <= Self.copiedBody {
+        if let body {
+            guard body.count <= Self.copiedBody else {
+                try http.pointee.beginData(count: body.count)
+                return false
+            }
             try http.pointee.sendData(body)
-            try http.pointee.sendEnd()
-            return try await flush(exchange, idle: idle)
         }
-        try http.pointee.beginData(count: body.count)
-        try await flush(exchange, idle: idle)
+        try http.pointee.sendEnd()
+        return try flush()
+    }
+
+    /// Writes what ``send(_:)`` has left.
+    func finishSending(_ exchange: Exchange) async throws {
+        while try !flush() { try await waitWritable(exchange) }
+        guard let body = exchange.body?.bytes, body.count > Self.copiedBody else { return }
         var sent = 0
         while sent < body.count {
             let count = try body.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
-            if let count { sent += count } else { try await waitWritable(exchange, idle: idle) }
+            if let count { sent += count } else { try await waitWritable(exchange) }
         }
         try http.pointee.endData()
         try http.pointee.sendEnd()
-        try await flush(exchange, idle: idle)
+        while try !flush() { try await waitWritable(exchange) }
     }
 
-    private func flush(_ exchange: Exchange, idle: Duration?) async throws {
-        while http.pointee.output.count > 0 {
-            if let count = try transport.send(http.pointee.output) {
-                http.pointee.consumeOutput(count)
-            } else {
-                try await waitWritable(exchange, idle: idle)
-            }
+    private func flush() throws -> Bool {
+        while true {
+            let output = http.pointee.output
+            if output.isEmpty { return true }
+            guard let count = try transport.send(output) else { return false }
+            http.pointee.consumeOutput(count)
+            if count == output.count { return true }
         }
     }
 
-    private func waitWritable(_ exchange: Exchange, idle: Duration?) async throws {
-        try check(await descriptor.waitWritable(deadline: exchange.deadline(idle)), exchange, stage: .writeTimeout)
+    private func waitWritable(_ exchange: Exchange) async throws {
+        let outcome = await descriptor.waitWritable(deadline: exchange.deadline(exchange.limits.idle))
+        try check(outcome, exchange, stage: .writeTimeout)
     }
 
     // MARK: Receiving
 
-    /// Reads up to the final response's head.
-    ///
-    /// - Throws: ``HTTP1Error``, ``NetError``, ``StageTimeout``, `CancellationError`.
-    func receiveHead(_ exchange: Exchange, deadline: Int64) async throws -> HTTP1ResponseHead {
+    /// The final response's head, if all of it has come.
+    func nextHead() throws -> HTTP1ResponseHead? {
         while true {
             switch try http.pointee.next() {
             case .response(let head): return head
             case .informational: continue
-            case .needData: try await receive(exchange, deadline: deadline, stage: .headTimeout)
+            case .needData: return nil
             case .request, .data, .end, .paused, .closed, .upgraded:
                 throw ClientError(.malformedResponse, "The server's answer came out of order.")
             }
         }
     }
 
-    /// Waits for bytes, and stores them.
-    func receive(_ exchange: Exchange, deadline: Int64, stage: ClientError.Code) async throws {
-        // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
-        while true {
-            if descriptor.mayRead {
-                let space = http.pointee.prepareInput(minimum: Self.readSize)
-                if let count = try transport.receive(into: space) {
-                    if count == 0 {
-                        http.pointee.receiveEOF()
-                    } else {
-                        hasReceived = true
-                        http.pointee.commitInput(count)
-                    }
-                    return
-                }
-            }
-            try check(await descriptor.waitReadable(deadline: deadline), exchange, stage: stage)
+    /// Stores what has come; does nothing if nothing has.
+    func receive() throws {
+        guard descriptor.mayRead else { return }
+        let space = http.pointee.prepareInput(minimum: Self.readSize)
+        guard let count = try transport.receive(into: space) else { return }
+        if count == 0 {
+            http.pointee.receiveEOF()
+        } else {
+            hasReceived = true
+            http.pointee.commitInput(count)
         }
     }
 
@@ -155,9 +152,7 @@ final class ClientConnection: DescriptorWatcher {
     }
 
     /// Watches the connection while nobody uses it.
-    func park(until deadline: Int64) {
-        descriptor.watch(self, idleDeadline: deadline)
-    }
+    func park(until deadline: Int64) { descriptor.watch(self, idleDeadline: deadline) }
 
     func unpark() { descriptor.unwatch() }
 

@@ -1,7 +1,9 @@
 import ApusRuntime
+import ApusWire
+import HTTPTypes
 
-/// One request on its way: what its one cancellation handler names. Loop thread only, except for ``cancel()``.
-// @unchecked: everything mutable is touched on the loop's thread.
+/// One request to one URL on its way, and what its one cancellation handler names.
+// @unchecked: what is mutable is touched on the loop's thread only, once the request has reached it.
 final class Exchange: @unchecked Sendable {
     /// What the request waits for, so that a cancellation can end the wait.
     enum Waiting {
@@ -10,37 +12,78 @@ final class Exchange: @unchecked Sendable {
         case pool(WaiterID)
     }
 
-    unowned(unsafe) let loop: EventLoop
     let core: SessionCore
-    var waiting = Waiting.nothing
-    /// The deadline of the whole request, in nanoseconds of the loop's clock.
-    let totalDeadline: Int64
+    let method: HTTPRequest.Method
+    let uri: URI
+    /// The fields of this request alone.
+    let ownFields: HTTPFields
+    let body: RequestBody?
+    let timeouts: Timeouts
+    let limits: StageLimits
+    let redirects: RedirectPolicy
+    /// The deadline of the whole request, redirects and body included, in nanoseconds of the loop's clock.
+    @exclusivity(unchecked) var totalDeadline: Int64 = .max
+    /// The lines that every request to the host has; empty if `fields` replaces one of them.
+    @exclusivity(unchecked) var prepared: [UInt8] = []
+    @exclusivity(unchecked) var fields = HTTPFields()
+    @exclusivity(unchecked) var waiting = Waiting.nothing
 
-    init(core: SessionCore, totalDeadline: Int64) {
+    init(
+        core: SessionCore,
+        method: HTTPRequest.Method,
+        uri: URI,
+        fields: HTTPFields,
+        body: RequestBody?,
+        timeouts: Timeouts?,
+        redirects: RedirectPolicy?
+    ) {
         self.core = core
-        loop = core.loop
-        self.totalDeadline = totalDeadline
+        self.method = method
+        self.uri = uri
+        if let body, fields[.contentType] == nil {
+            var fields = fields
+            fields[.contentType] = body.contentType
+            ownFields = fields
+        } else {
+            ownFields = fields
+        }
+        self.body = body
+        self.timeouts = timeouts ?? core.configuration.timeouts
+        limits = timeouts.map { StageLimits($0) } ?? core.defaultLimits
+        self.redirects = redirects ?? core.configuration.redirects
     }
 
     /// Ends the current wait. Safe from any thread. The waits look at `Task.isCancelled` themselves before they begin.
     func cancel() {
-        loop.perform {
+        core.loop.perform {
             switch self.waiting {
             case .nothing: break
-            case .descriptor(let token): self.loop.endWaits(token, with: .cancelled)
+            case .descriptor(let token): self.core.loop.endWaits(token, with: .cancelled)
             case .pool(let waiter): self.core.stopWaiting(waiter, with: .cancelled)
             }
         }
     }
 
-    /// `timeout` from now, but never after the end of the whole request.
-    func deadline(_ timeout: Duration?) -> Int64 {
-        guard let timeout else { return totalDeadline }
-        return min(totalDeadline, loop.now.addingClamped(timeout.clampedNanoseconds))
+    /// `limit` nanoseconds from now, but never after the end of the whole request.
+    func deadline(_ limit: Int64) -> Int64 {
+        limit == .max ? totalDeadline : min(totalDeadline, core.loop.now.addingClamped(limit))
     }
 
     /// The code of a deadline that passed: the stage's, unless it was the whole request's.
     func code(_ stage: ClientError.Code) -> ClientError.Code {
-        totalDeadline <= loop.now ? .totalTimeout : stage
+        totalDeadline <= core.loop.now ? .totalTimeout : stage
+    }
+
+    /// An error that names this request.
+    func error(_ code: ClientError.Code, _ message: String, cause: (any Error)? = nil) -> ClientError {
+        ClientError(code, message, cause: cause, method: method, uri: uri)
+    }
+
+    /// Whether sending it twice does what sending it once does (RFC 9110 §9.2.2).
+    var isIdempotent: Bool {
+        switch method {
+        case .get, .head, .put, .delete, .options, .trace: true
+        default: false
+        }
     }
 }

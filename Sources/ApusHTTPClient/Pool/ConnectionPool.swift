@@ -89,20 +89,24 @@ struct ConnectionPool {
     }
 
     /// Whether ``acquire(_:)`` would have to wait.
-    func mustWait(_ host: HostIndex) -> Bool {
+    private func mustWait(_ host: HostIndex) -> Bool {
         if !hosts[host].idle.isEmpty { return false }
         // Waiters of the same host go first, even if a place has just come free.
         if !hosts[host].waiters.isEmpty || hosts[host].open >= limitPerHost { return true }
         return open >= limit && idle == 0
     }
 
+    /// The newest idle connection of `host`, if a request that begins now may have it.
+    mutating func acquireIdle(_ host: HostIndex) -> ConnectionID? {
+        guard let id = hosts[host].idle.popLast() else { return nil }
+        entries[id]?.idleSince = nil
+        idle -= 1
+        return id
+    }
+
     /// A request to `host` begins.
     mutating func acquire(_ host: HostIndex) -> Acquisition {
-        if let id = hosts[host].idle.popLast() {
-            entries[id]?.idleSince = nil
-            idle -= 1
-            return .granted(.reuse(id))
-        }
+        if let id = acquireIdle(host) { return .granted(.reuse(id)) }
         if mustWait(host) {
             nextWaiter += 1
             waiters[nextWaiter] = Waiter(host: host)

@@ -8,7 +8,6 @@ final class BodyStream {
     private var connection: ClientConnection?
     private var first: [UInt8]
     private let core: SessionCore
-    private let request: PreparedRequest
     private let exchange: Exchange
     private var failure: (any Error)?
     private var isReading = false
@@ -21,12 +20,11 @@ final class BodyStream {
     /// The largest piece that is read at once.
     private static let pieceSize = 256 * 1024
 
-    init(connection: ClientConnection, first: [UInt8], request: PreparedRequest, totalDeadline: Int64) {
+    init(connection: ClientConnection, first: [UInt8], _ exchange: Exchange) {
         self.connection = connection
         self.first = first
-        self.request = request
-        core = connection.core
-        exchange = Exchange(core: core, totalDeadline: totalDeadline)
+        self.exchange = exchange
+        core = exchange.core
     }
 
     /// The next piece, nil at the end. Every piece but an empty body's has at least one byte.
@@ -35,12 +33,7 @@ final class BodyStream {
     func next() async throws -> [UInt8]? {
         if let failure { throw failure }
         guard !isReading else {
-            throw ClientError(
-                .bodyConsumed,
-                "Another task is reading this body.",
-                method: request.method,
-                uri: request.uri
-            )
+            throw exchange.error(.bodyConsumed, "Another task is reading this body.")
         }
         isStarted = true
         if !first.isEmpty {
@@ -59,7 +52,7 @@ final class BodyStream {
                 exchange.cancel()
             }
         } catch {
-            let described = core.describe(error, request, exchange)
+            let described = core.describe(error, exchange)
             failure = described
             self.connection = nil
             core.finished(connection, isReusable: false)
@@ -84,13 +77,15 @@ final class BodyStream {
                 {
                     return piece
                 }
-                try await connection.receive(
-                    exchange,
-                    deadline: exchange.deadline(request.timeouts.idle),
-                    stage: .idleTimeout
-                )
+                if !connection.descriptor.mayRead {
+                    let deadline = exchange.deadline(exchange.limits.idle)
+                    let outcome = await connection.descriptor.waitReadable(deadline: deadline)
+                    try connection.check(outcome, exchange, stage: .idleTimeout)
+                    continue
+                }
+                try connection.receive()
             case .request, .response, .informational, .paused, .closed, .upgraded:
-                throw ClientError(.malformedResponse, "The body ended in another protocol.", method: request.method, uri: request.uri)
+                throw exchange.error(.malformedResponse, "The body ended in another protocol.")
             }
         }
     }
@@ -115,7 +110,7 @@ final class BodyStream {
         guard let connection else { return }
         self.connection = nil
         if failure == nil {
-            failure = ClientError(.bodyConsumed, "The response was released.", method: request.method, uri: request.uri)
+            failure = exchange.error(.bodyConsumed, "The response was released.")
         }
         core.finished(connection, isReusable: false)
     }

@@ -1,3 +1,4 @@
+import ApusRuntime
 public import ApusWire
 public import HTTPTypes
 
@@ -17,22 +18,11 @@ public struct ClientResponse: Sendable {
         public var status: HTTPResponse.Status
     }
 
-    let head: HTTP1ResponseHead
-    /// What was asked for in the end, after redirects.
-    public let uri: URI
-    /// The method of the last request.
-    public let method: HTTPRequest.Method
-    /// The body, piece by piece.
-    public let body: ResponseBody
-    /// The redirects that led here, oldest first.
-    public internal(set) var history: [Hop] = []
+    let storage: ResponseStorage
 
-    init(head: HTTP1ResponseHead, uri: URI, method: HTTPRequest.Method, body: ResponseBody) {
-        self.head = head
-        self.uri = uri
-        self.method = method
-        self.body = body
-    }
+    init(_ storage: ResponseStorage) { self.storage = storage }
+
+    var head: HTTP1ResponseHead { storage.head }
 
     /// The status, such as 200 OK.
     public var status: HTTPResponse.Status { head.status }
@@ -43,6 +33,18 @@ public struct ClientResponse: Sendable {
     /// The length that the head states, if it does.
     public var contentLength: Int? { head.contentLength }
 
+    /// What was asked for in the end, after redirects.
+    public var uri: URI { storage.exchange.uri }
+
+    /// The method of the last request.
+    public var method: HTTPRequest.Method { storage.exchange.method }
+
+    /// The redirects that led here, oldest first.
+    public var history: [Hop] { storage.history }
+
+    /// The body, piece by piece.
+    public var body: ResponseBody { ResponseBody(storage: storage) }
+
     /// Collects the body.
     ///
     /// - Parameter limit: the most bytes to collect; nil for the session's ``ClientSession/Configuration/bodyLimit``.
@@ -51,15 +53,7 @@ public struct ClientResponse: Sendable {
     ///
     /// Cancel safety: closes the connection; the body is lost.
     public func bytes(limit: Int? = nil) async throws -> [UInt8] {
-        try await body.collect(limit: limit) { [uri, method] limit in
-            ClientError(
-                .bodyTooLarge,
-                "The body is larger than \(limit) bytes. Pass a higher `limit:`, or read it piece by piece: "
-                    + "`try await session.get(url) { r in for try await chunk in r.body { … } }`.",
-                method: method,
-                uri: uri
-            )
-        }
+        try await storage.collect(limit: limit)
     }
 
     /// Collects the body as text in UTF-8; bytes that are not UTF-8 become U+FFFD.
@@ -69,23 +63,25 @@ public struct ClientResponse: Sendable {
     ///
     /// Cancel safety: as ``bytes(limit:)``.
     public func text(limit: Int? = nil) async throws -> String {
-        String(decoding: try await bytes(limit: limit), as: UTF8.self)
+        String(decoding: try await storage.collect(limit: limit), as: UTF8.self)
     }
 
     /// The fields behind a chunked body: nil until the body has been read, and if there were none.
-    public func trailers() async -> HTTPFields? { await body.trailers() }
+    public func trailers() async -> HTTPFields? {
+        guard let stream = storage.stream else { return storage.completeTrailers }
+        if stream.loop.isCurrent { return stream.value.trailers }
+        return try? await stream.loop.hop { stream.value.trailers }
+    }
 
     /// Throws ``ClientError`` `.statusNotSuccess` if the status is 400 or more.
     public func raiseForStatus() throws {
         guard head.statusCode >= 400 else { return }
-        throw ClientError(
+        throw storage.exchange.error(
             .statusNotSuccess,
-            "The server answered \(status.code) \(status.reasonPhrase).",
-            method: method,
-            uri: uri
+            "The server answered \(status.code) \(status.reasonPhrase)."
         )
     }
 
     /// Gives the connection up if the body is not at its end.
-    func discard() async { await body.release() }
+    func release() { storage.release() }
 }

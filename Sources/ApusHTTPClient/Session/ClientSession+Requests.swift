@@ -1,3 +1,4 @@
+import ApusRuntime
 public import ApusWire
 public import HTTPTypes
 
@@ -25,23 +26,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        let uri: URI
-        do {
-            let base = try url.uri()
-            uri = params.isEmpty ? base : try base.appendingQuery(params.map { ($0.key, $0.value) })
-        } catch {
-            throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
-        }
-        return try await send(
-            PreparedRequest(
-                method: method,
-                uri: uri,
-                fields: try headers.httpFields(),
-                body: body,
-                timeouts: timeouts ?? configuration.timeouts,
-                redirects: redirects ?? configuration.redirects
-            )
-        )
+        let exchange = try exchange(method, url, params, headers, body, timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Sends a request, runs `body` with its response, and releases the response afterwards, read or not.
@@ -71,10 +58,10 @@ extension ClientSession {
         )
         do {
             let result = try await handler(response)
-            await response.discard()
+            response.release()
             return result
         } catch {
-            await response.discard()
+            response.release()
             throw error
         }
     }

@@ -1,3 +1,4 @@
+import ApusRuntime
 public import ApusWire
 import HTTPTypes
 
@@ -11,14 +12,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .get,
-            url,
-            params: params,
-            headers: headers,
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.get, url, params, headers, nil, timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Reads a resource's head; redirects are not followed: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -29,14 +25,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .head,
-            url,
-            params: params,
-            headers: headers,
-            timeouts: timeouts,
-            redirects: redirects ?? RedirectPolicy.none
-        )
+        let exchange = try exchange(.head, url, params, headers, nil, timeouts, redirects ?? RedirectPolicy.none)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Sends a body to be processed: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -48,15 +39,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .post,
-            url,
-            params: params,
-            headers: headers,
-            body: body,
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.post, url, params, headers, body, timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Sends a body to be processed, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -70,15 +55,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .post,
-            url,
-            params: params,
-            headers: headers,
-            body: .json(json),
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.post, url, params, headers, RequestBody.json(json), timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Stores a body: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -90,15 +69,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .put,
-            url,
-            params: params,
-            headers: headers,
-            body: body,
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.put, url, params, headers, body, timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Stores a body, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -112,15 +85,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .put,
-            url,
-            params: params,
-            headers: headers,
-            body: .json(json),
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.put, url, params, headers, RequestBody.json(json), timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Changes a resource: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -132,15 +99,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .patch,
-            url,
-            params: params,
-            headers: headers,
-            body: body,
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.patch, url, params, headers, body, timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Changes a resource, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -154,15 +115,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .patch,
-            url,
-            params: params,
-            headers: headers,
-            body: .json(json),
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.patch, url, params, headers, RequestBody.json(json), timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Deletes a resource: ``request(_:_:params:headers:body:timeouts:redirects:)``.
@@ -173,14 +128,9 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        try await request(
-            .delete,
-            url,
-            params: params,
-            headers: headers,
-            timeouts: timeouts,
-            redirects: redirects
-        )
+        let exchange = try exchange(.delete, url, params, headers, nil, timeouts, redirects)
+        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        return try await sendFromElsewhere(exchange)
     }
 
     /// Reads a resource with `handler`, and releases the response afterwards, read or not.

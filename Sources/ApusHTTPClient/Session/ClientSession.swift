@@ -89,11 +89,42 @@ public final class ClientSession: Sendable {
         return bound.storeIfNil(SessionCore(loop: EventLoop.current ?? .shared, configuration: configuration))
     }
 
-    /// Sends a request that has been put together.
-    func send(_ request: PreparedRequest) async throws -> ClientResponse {
+    /// Puts a request together.
+    ///
+    /// - Throws: ``ClientError`` (`.invalidURL`, `.invalidRequest`, `.sessionClosed`).
+    func exchange(
+        _ method: HTTPRequest.Method,
+        _ url: some RequestURL,
+        _ params: KeyValuePairs<String, String>,
+        _ headers: some RequestFields,
+        _ body: RequestBody?,
+        _ timeouts: Timeouts?,
+        _ redirects: RedirectPolicy?
+    ) throws -> Exchange {
+        let uri: URI
+        do {
+            let base = try url.uri()
+            uri = params.isEmpty ? base : try base.appendingQuery(params.map { ($0.key, $0.value) })
+        } catch {
+            throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
+        }
         let core = core()
-        if isClosed.load(ordering: .acquiring) { throw core.sessionClosed(request) }
-        if core.loop.runsCurrentTask { return try await core.perform(request) }
+        let exchange = Exchange(
+            core: core,
+            method: method,
+            uri: uri,
+            fields: try headers.httpFields(),
+            body: body,
+            timeouts: timeouts,
+            redirects: redirects
+        )
+        if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }
+        return exchange
+    }
+
+    /// Sends a request from a task that does not run on the session's loop: one hop there and back for all of it.
+    func sendFromElsewhere(_ exchange: Exchange) async throws -> ClientResponse {
+        let core = exchange.core
         return try await core.loop.hop {
             core.statistics.hops += 1
             if core.statistics.hops == 1, core.loop.options.debug {
@@ -101,7 +132,7 @@ public final class ClientSession: Sendable {
                     "A session of event loop “\(core.loop.name)” is used from elsewhere: each request hops there and back."
                 )
             }
-            return try await core.perform(request)
+            return try await core.perform(exchange)
         }
     }
 }

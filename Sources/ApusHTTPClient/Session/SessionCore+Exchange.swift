@@ -6,56 +6,66 @@ import Logging
 
 // The road of one request: redirects, then one exchange, then one try on one connection.
 extension SessionCore {
-    /// Sends `request` and follows its redirects.
-    func perform(_ request: PreparedRequest) async throws -> ClientResponse {
-        let totalDeadline = loop.deadline(after: request.timeouts.total)
-        var request = request
-        var history: [ClientResponse.Hop] = []
-        while true {
-            let exchange = Exchange(core: self, totalDeadline: totalDeadline)
-            var response = try await withTaskCancellationHandler {
-                try await self.exchange(request, exchange)
-            } onCancel: {
-                exchange.cancel()
-            }
-            response.history = history
-            guard RedirectStep.isRedirect(response.head.statusCode), request.redirects.limit > 0,
-                let location = response.head.block.first("location")
-            else { return response }
-            await response.discard()
-            history.append(.init(uri: request.uri, status: response.status))
-            guard history.count <= request.redirects.limit else {
-                throw ClientError(
-                    .tooManyRedirects,
-                    "More than \(request.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere.",
-                    method: request.method,
-                    uri: request.uri
-                )
-            }
-            request = try redirected(request, status: response.head.statusCode, to: location)
+    /// Sends the request and follows its redirects.
+    func perform(_ exchange: Exchange) async throws -> ClientResponse {
+        if exchange.limits.total != .max {
+            exchange.totalDeadline = loop.deadline(after: exchange.timeouts.total)
         }
+        let response = try await withTaskCancellationHandler {
+            try await self.respond(to: exchange)
+        } onCancel: {
+            exchange.cancel()
+        }
+        if RedirectStep.isRedirect(response.head.statusCode), exchange.redirects.limit > 0 {
+            return try await follow(response, exchange)
+        }
+        return response
     }
 
-    private func redirected(_ request: PreparedRequest, status: Int, to location: String) throws -> PreparedRequest {
+    private func follow(_ first: ClientResponse, _ firstExchange: Exchange) async throws -> ClientResponse {
+        var response = first
+        var exchange = firstExchange
+        var history: [ClientResponse.Hop] = []
+        while RedirectStep.isRedirect(response.head.statusCode), let location = response.head.block.first("location") {
+            response.release()
+            history.append(.init(uri: exchange.uri, status: response.status))
+            guard history.count <= exchange.redirects.limit else {
+                throw exchange.error(
+                    .tooManyRedirects,
+                    "More than \(exchange.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere."
+                )
+            }
+            let next = try redirected(exchange, status: response.head.statusCode, to: location)
+            next.totalDeadline = exchange.totalDeadline
+            exchange = next
+            response = try await withTaskCancellationHandler {
+                try await self.respond(to: next)
+            } onCancel: {
+                next.cancel()
+            }
+        }
+        response.storage.history = history
+        return response
+    }
+
+    private func redirected(_ exchange: Exchange, status: Int, to location: String) throws -> Exchange {
         let step: RedirectStep
         do {
             step = try RedirectStep(
                 status: status,
                 location: location,
-                from: request.uri,
-                method: request.method,
-                policy: request.redirects
+                from: exchange.uri,
+                method: exchange.method,
+                policy: exchange.redirects
             )
         } catch {
-            throw ClientError(
+            throw exchange.error(
                 .invalidRedirect,
                 "The server redirects, but not to a place to follow: \(error)",
-                cause: error,
-                method: request.method,
-                uri: request.uri
+                cause: error
             )
         }
-        var fields = request.fields
+        var fields = exchange.ownFields
         if step.changesOrigin {
             for name in RedirectStep.secretFields { fields[name] = nil }
             fields.removeSensitive()
@@ -65,105 +75,130 @@ extension SessionCore {
         }
         // It named the first host, and would be wrong (or worse, believed) at the next.
         fields[.hostField] = nil
-        return PreparedRequest(
+        return Exchange(
+            core: self,
             method: step.method,
             uri: step.uri,
             fields: fields,
-            body: step.keepsBody ? request.body : nil,
-            timeouts: request.timeouts,
-            redirects: request.redirects
+            body: step.keepsBody ? exchange.body : nil,
+            timeouts: exchange.timeouts,
+            redirects: exchange.redirects
         )
     }
 
     /// One exchange. A reused connection that dies before the first byte of a response is replaced once, by a new one.
-    private func exchange(_ request: PreparedRequest, _ exchange: Exchange) async throws -> ClientResponse {
-        statistics.requests += 1
-        var request = request
-        let host = try host(of: request.uri, method: request.method)
-        host.prepare(&request)
-        var mayResend = request.isIdempotent
-        while true {
-            let connection: ClientConnection
+    @inline(__always)
+    private func respond(to exchange: Exchange) async throws -> ClientResponse {
+        if Task.isCancelled { throw CancellationError() }
+        if isClosed { throw sessionClosed(exchange) }
+        statistics.requests &+= 1
+        let host = try host(of: exchange)
+        host.prepare(exchange)
+        if let idle = idleConnection(to: host) {
             do {
-                connection = try await acquire(host, exchange, request)
+                return try await attempt(exchange, on: idle)
             } catch {
-                throw describe(error, request, exchange)
+                let isDead = !idle.hasReceived && !isClosed && Self.isDeadConnection(error)
+                finished(idle, isReusable: false)
+                guard isDead, exchange.isIdempotent else { throw describe(error, exchange) }
+                statistics.resends &+= 1
+                configuration.logger.debug(
+                    "\(exchange.method) \(exchange.uri.redacted): the server had closed the idle connection; sending again"
+                )
             }
-            let isReused = connection.uses > 0
-            exchange.waiting = .descriptor(connection.descriptor.token)
+        }
+        return try await attemptOnFreshConnection(exchange, host)
+    }
+
+    /// With a connection that is opened, or waited for, and (after a dead one) not another old one.
+    private func attemptOnFreshConnection(_ exchange: Exchange, _ host: HostRecord) async throws -> ClientResponse {
+        let connection: ClientConnection
+        do {
+            connection = try await acquire(host, exchange)
+        } catch {
+            throw describe(error, exchange)
+        }
+        let isReused = connection.uses > 0
+        do {
+            return try await attempt(exchange, on: connection)
+        } catch {
+            let isDead = isReused && !connection.hasReceived && !isClosed && Self.isDeadConnection(error)
+            finished(connection, isReusable: false)
+            guard isDead, exchange.isIdempotent else { throw describe(error, exchange) }
+            statistics.resends &+= 1
+        }
+        // Handed over by another request, and dead: the second and last connection.
+        do {
+            let connection = try await acquire(host, exchange)
             do {
-                let response = try await respond(to: request, on: connection, exchange)
-                exchange.waiting = .nothing
-                return response
+                return try await attempt(exchange, on: connection)
             } catch {
-                exchange.waiting = .nothing
                 finished(connection, isReusable: false)
-                if isReused, mayResend, !connection.hasReceived, !isClosed, Self.isDeadConnection(error) {
-                    mayResend = false
-                    statistics.resends += 1
-                    configuration.logger.debug(
-                        "\(request.method) \(request.uri.redacted): the server had closed the idle connection; sending again on a new one"
-                    )
-                    continue
-                }
-                throw describe(error, request, exchange)
+                throw error
             }
+        } catch {
+            throw describe(error, exchange)
         }
     }
 
     /// One try: write, read the head, and the body as far as it came with it.
-    private func respond(
-        to request: PreparedRequest,
-        on connection: ClientConnection,
-        _ exchange: Exchange
-    ) async throws -> ClientResponse {
-        do {
-            try await connection.send(request, exchange, idle: request.timeouts.idle)
-        } catch let error as NetError where request.body != nil && error.code != .closed {
-            // The server may have answered without wanting the body, and closed: its answer is worth more than our error.
-            guard let head = try? await connection.receiveHead(exchange, deadline: exchange.deadline(.seconds(1))) else {
-                throw error
+    @inline(__always)
+    private func attempt(_ exchange: Exchange, on connection: ClientConnection) async throws -> ClientResponse {
+        exchange.waiting = .descriptor(connection.descriptor.token)
+        defer { exchange.waiting = .nothing }
+        if try !sendNow(exchange, on: connection) { try await sendRest(exchange, on: connection) }
+        let deadline = exchange.deadline(exchange.limits.head)
+        while true {
+            // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
+            if connection.descriptor.mayRead {
+                try connection.receive()
+            } else {
+                let outcome = await connection.descriptor.waitReadable(deadline: deadline)
+                if outcome != .ready { try connection.check(outcome, exchange, stage: .headTimeout) }
+                try connection.receive()
             }
-            return try assemble(head, request, on: connection, exchange)
+            if let head = try connection.nextHead() { return try assemble(head, exchange, on: connection) }
         }
-        let head = try await connection.receiveHead(exchange, deadline: exchange.deadline(request.timeouts.head))
-        return try assemble(head, request, on: connection, exchange)
+    }
+
+    /// - Returns: whether the whole request is written, or the connection broke while its body was, which the server may explain.
+    private func sendNow(_ exchange: Exchange, on connection: ClientConnection) throws -> Bool {
+        do {
+            return try connection.send(exchange)
+        } catch let error as NetError where exchange.body != nil && error.code != .closed {
+            return true
+        }
+    }
+
+    private func sendRest(_ exchange: Exchange, on connection: ClientConnection) async throws {
+        do {
+            try await connection.finishSending(exchange)
+        } catch let error as NetError where exchange.body != nil && error.code != .closed {
+            // The server may have answered without wanting the body, and closed: its answer is worth more than our error.
+        }
     }
 
     /// Makes the response; if the whole body is there already, the connection goes back at once.
     private func assemble(
         _ head: HTTP1ResponseHead,
-        _ request: PreparedRequest,
-        on connection: ClientConnection,
-        _ exchange: Exchange
+        _ exchange: Exchange,
+        on connection: ClientConnection
     ) throws -> ClientResponse {
         let http = connection.http
         var buffered: [UInt8] = []
-        connection.keepAliveHint = head.keepAlive ? ClientConnection.keepAliveHint(head) : nil
+        connection.keepAliveHint = ClientConnection.keepAliveHint(head)
         while true {
             switch try http.pointee.next() {
             case .data(let data):
                 if buffered.isEmpty { buffered = http.pointee.copy(data) } else { http.pointee.append(data, to: &buffered) }
             case .end(let trailers):
                 finished(connection, isReusable: true)
-                let body = ResponseBody(complete: buffered, trailers: trailers, limit: configuration.bodyLimit)
-                return ClientResponse(head: head, uri: request.uri, method: request.method, body: body)
+                return ClientResponse(ResponseStorage(head, exchange, complete: buffered, trailers: trailers))
             case .needData:
-                let stream = BodyStream(
-                    connection: connection,
-                    first: buffered,
-                    request: request,
-                    totalDeadline: exchange.totalDeadline
-                )
-                let body = ResponseBody(stream: stream, on: loop, limit: configuration.bodyLimit)
-                return ClientResponse(head: head, uri: request.uri, method: request.method, body: body)
+                let stream = BodyStream(connection: connection, first: buffered, exchange)
+                return ClientResponse(ResponseStorage(head, exchange, stream: stream))
             case .upgraded, .closed, .paused, .request, .informational, .response:
-                throw ClientError(
-                    .malformedResponse,
-                    "The server switched to another protocol, which nobody asked for.",
-                    method: request.method,
-                    uri: request.uri
-                )
+                throw exchange.error(.malformedResponse, "The server switched to another protocol, which nobody asked for.")
             }
         }
     }
@@ -177,20 +212,19 @@ extension SessionCore {
     }
 
     /// Maps what happened below, once, and attaches the request.
-    func describe(_ error: any Error, _ request: PreparedRequest, _ exchange: Exchange?) -> any Error {
+    func describe(_ error: any Error, _ exchange: Exchange) -> any Error {
         if error is CancellationError || error is ClientError || error is LoopError { return error }
-        if isClosed { return sessionClosed(request) }
-        let (code, message) = Self.explain(error, request.timeouts, exchange)
-        return ClientError(code, message, cause: error, method: request.method, uri: request.uri)
+        if isClosed { return sessionClosed(exchange) }
+        let (code, message) = Self.explain(error, exchange)
+        return exchange.error(code, message, cause: error)
     }
 
     private static func explain(
         _ error: any Error,
-        _ timeouts: Timeouts,
-        _ exchange: Exchange?
+        _ exchange: Exchange
     ) -> (ClientError.Code, String) {
         switch error {
-        case let error as StageTimeout: return (error.code, explain(error.code, timeouts))
+        case let error as StageTimeout: return (error.code, explain(error.code, exchange.timeouts))
         case let error as HTTP1Error:
             switch error.code {
             case .closedBeforeResponse: return (.connectionClosed, "The server closed the connection without answering.")
@@ -208,8 +242,8 @@ extension SessionCore {
             case .connectionRefused: return (.connectionRefused, "\(error)")
             case .unknownHost: return (.unknownHost, "\(error)")
             case .timedOut:
-                let code = exchange?.code(.connectTimeout) ?? .connectTimeout
-                return (code, "\(explain(code, timeouts)) \(error)")
+                let code = exchange.code(.connectTimeout)
+                return (code, "\(explain(code, exchange.timeouts)) \(error)")
             case .connectionReset, .brokenPipe:
                 return (.connectionClosed, "The server broke the connection off. \(error)")
             default: return (.connectionFailed, "\(error)")

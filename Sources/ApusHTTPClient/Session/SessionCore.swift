@@ -9,14 +9,17 @@ import Logging
 final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
+    let defaultLimits: StageLimits
+    private let idleNanoseconds: Int64
     private let connector: (@Sendable (HostRecord, EventLoop) async throws -> any Transport)?
-    private var pool: ConnectionPool
-    private var connections: [ConnectionID: ClientConnection] = [:]
+    @exclusivity(unchecked) private var pool: ConnectionPool
+    /// By id: a dictionary would hash three times per request.
+    @exclusivity(unchecked) private var connections = ContiguousArray<ClientConnection?>()
     private var hosts: [Origin: HostRecord] = [:]
-    private var lastHost: HostRecord?
+    @exclusivity(unchecked) private var lastHost: HostRecord?
     private var waiters: [WaiterID: UnsafeContinuation<Place, Never>] = [:]
-    private(set) var isClosed = false
-    var statistics = SessionStatistics()
+    @exclusivity(unchecked) private(set) var isClosed = false
+    @exclusivity(unchecked) var statistics = SessionStatistics()
 
     /// What a waiting request is given.
     enum Place {
@@ -32,6 +35,8 @@ final class SessionCore: @unchecked Sendable {
         self.loop = loop
         self.configuration = configuration
         self.connector = connector
+        defaultLimits = StageLimits(configuration.timeouts)
+        idleNanoseconds = max(0, configuration.pool.idleTimeout.clampedNanoseconds)
         pool = ConnectionPool(limit: configuration.pool.limit, limitPerHost: configuration.pool.limitPerHost)
     }
 
@@ -46,65 +51,63 @@ final class SessionCore: @unchecked Sendable {
     // MARK: Hosts
 
     /// - Throws: ``ClientError`` `.unsupportedScheme`.
-    func host(of uri: URI, method: HTTPRequest.Method) throws -> HostRecord {
-        let port = uri.effectivePort ?? 0
+    func host(of exchange: Exchange) throws -> HostRecord {
+        let uri = exchange.uri
         // The host of the last request, most often: comparing is cheaper than hashing.
-        if let lastHost, lastHost.matches(uri, port: port) { return lastHost }
+        if let lastHost, lastHost.uri.hasSameServer(as: uri) { return lastHost }
         let origin = uri.origin
         if let known = hosts[origin] {
             lastHost = known
             return known
         }
-        try Self.checkScheme(uri, method: method)
-        let record = HostRecord(index: pool.addHost(), uri: uri, port: port, configuration: configuration)
+        try Self.checkScheme(exchange)
+        let record = HostRecord(index: pool.addHost(), uri: uri, configuration: configuration)
         hosts[origin] = record
         lastHost = record
         return record
     }
 
-    static func checkScheme(_ uri: URI, method: HTTPRequest.Method) throws {
-        switch uri.scheme {
+    private static func checkScheme(_ exchange: Exchange) throws {
+        switch exchange.uri.scheme {
         case "http": return
         case "https":
-            throw ClientError(
+            throw exchange.error(
                 .unsupportedScheme,
-                "https is not supported yet: this build of Apus has no TLS. Use an http URL.",
-                method: method,
-                uri: uri
+                "https is not supported yet: this build of Apus has no TLS. Use an http URL."
             )
         default:
-            throw ClientError(
+            throw exchange.error(
                 .unsupportedScheme,
-                "The scheme “\(uri.scheme)” is not one that a session speaks: use http.",
-                method: method,
-                uri: uri
+                "The scheme “\(exchange.uri.scheme)” is not one that a session speaks: use http."
             )
         }
     }
 
     // MARK: Connections
 
-    /// An idle connection, or a new one.
+    /// An idle connection, if there is one: the common case, without waiting.
+    func idleConnection(to host: HostRecord) -> ClientConnection? {
+        guard let id = pool.acquireIdle(host.index), let connection = connections[id] else { return nil }
+        connection.unpark()
+        statistics.reuses &+= 1
+        return connection
+    }
+
+    /// A connection, opened or waited for.
     ///
-    /// - Returns: the connection, and whether it carried other exchanges before.
-    func acquire(_ host: HostRecord, _ exchange: Exchange, _ request: PreparedRequest) async throws -> ClientConnection {
-        guard !isClosed else { throw sessionClosed(request) }
-        let grant: ConnectionPool.Grant
-        if pool.mustWait(host.index) {
-            grant = try await wait(for: host, exchange, request)
-        } else {
-            grant = acquireNow(host)
-        }
-        exchange.waiting = .nothing
-        switch grant {
+    /// - Throws: ``ClientError`` (`.acquireTimeout`, `.sessionClosed`), ``NetError``, `CancellationError`.
+    func acquire(_ host: HostRecord, _ exchange: Exchange) async throws -> ClientConnection {
+        guard !isClosed else { throw sessionClosed(exchange) }
+        defer { exchange.waiting = .nothing }
+        switch try await place(for: host, exchange) {
         case .reuse(let id):
-            guard let connection = connections[id] else { throw sessionClosed(request) }
+            guard let connection = connection(id) else { throw sessionClosed(exchange) }
             connection.unpark()
-            statistics.reuses += 1
+            statistics.reuses &+= 1
             return connection
         case .connect(let id):
             do {
-                return try await connect(host, id: id, exchange, request)
+                return try await connect(host, id: id, exchange)
             } catch {
                 perform(pool.release(id, isReusable: false), of: id)
                 throw error
@@ -112,35 +115,20 @@ final class SessionCore: @unchecked Sendable {
         }
     }
 
-    /// Does what ``ConnectionPool/mustWait(_:)`` has promised to be possible.
-    private func acquireNow(_ host: HostRecord) -> ConnectionPool.Grant {
-        switch pool.acquire(host.index) {
-        case .granted(let grant): return grant
-        case .connect(let id, let victim):
-            connections.removeValue(forKey: victim)?.close()
-            return .connect(id)
-        case .wait(let waiter):
-            // Not reachable after `mustWait` said no; the request then simply waits no more and fails.
-            pool.cancel(waiter)
-            return .reuse(-1)
-        }
-    }
-
-    private func wait(
+    private func place(
         for host: HostRecord,
-        _ exchange: Exchange,
-        _ request: PreparedRequest
+        _ exchange: Exchange
     ) async throws -> ConnectionPool.Grant {
-        let deadline = exchange.deadline(request.timeouts.acquire)
+        let deadline = exchange.deadline(exchange.limits.acquire)
         var timer: ScheduledCall?
         let place: Place = await withUnsafeContinuation { continuation in
-            // Here, inside: a place may have come free, and the task may have been cancelled, since `mustWait`.
+            // Asked inside: between here and the wait nothing else can run, so no grant can be missed.
             if Task.isCancelled { return continuation.resume(returning: .none(.cancelled)) }
             if isClosed { return continuation.resume(returning: .none(.closed)) }
             switch pool.acquire(host.index) {
             case .granted(let grant): continuation.resume(returning: .granted(grant))
             case .connect(let id, let victim):
-                connections.removeValue(forKey: victim)?.close()
+                removeConnection(victim)?.close()
                 continuation.resume(returning: .granted(.connect(id)))
             case .wait(let waiter):
                 exchange.waiting = .pool(waiter)
@@ -157,14 +145,12 @@ final class SessionCore: @unchecked Sendable {
         switch place {
         case .granted(let grant): return grant
         case .none(.timedOut):
-            throw ClientError(
+            throw exchange.error(
                 exchange.code(.acquireTimeout),
                 "No connection came free in time: \(pool.open) of at most \(pool.limit) are in use, and \(pool.waiting) requests "
-                    + "wait. Raise `pool.limit`, or start fewer requests at a time.",
-                method: request.method,
-                uri: request.uri
+                    + "wait. Raise `pool.limit`, or start fewer requests at a time."
             )
-        case .none(.closed): throw sessionClosed(request)
+        case .none(.closed): throw sessionClosed(exchange)
         case .none: throw CancellationError()
         }
     }
@@ -178,10 +164,9 @@ final class SessionCore: @unchecked Sendable {
     private func connect(
         _ host: HostRecord,
         id: ConnectionID,
-        _ exchange: Exchange,
-        _ request: PreparedRequest
+        _ exchange: Exchange
     ) async throws -> ClientConnection {
-        let deadline = exchange.deadline(request.timeouts.connect)
+        let deadline = exchange.deadline(exchange.limits.connect)
         let transport: any Transport
         if let connector {
             transport = try await connector(host, loop)
@@ -193,10 +178,11 @@ final class SessionCore: @unchecked Sendable {
         }
         guard !isClosed else {
             transport.close()
-            throw sessionClosed(request)
+            throw sessionClosed(exchange)
         }
         statistics.connectionsOpened += 1
-        let connection = ClientConnection(id: id, host: host, transport: transport, core: self)
+        let connection = ClientConnection(id: id, transport: transport, core: self)
+        while connections.count <= id { connections.append(nil) }
         connections[id] = connection
         return connection
     }
@@ -214,23 +200,33 @@ final class SessionCore: @unchecked Sendable {
 
     /// Takes a connection back after its exchange.
     func finished(_ connection: ClientConnection, isReusable: Bool) {
-        guard connections[connection.id] === connection else { return connection.close() }
+        guard self.connection(connection.id) === connection else { return connection.close() }
         let isReusable = isReusable && !isClosed && connection.canReuse()
         let release = pool.release(connection.id, isReusable: isReusable)
         if release == .keep { park(connection) }
         perform(release, of: connection.id)
     }
 
+    private func connection(_ id: ConnectionID) -> ClientConnection? {
+        id < connections.count ? connections[id] : nil
+    }
+
+    private func removeConnection(_ id: ConnectionID) -> ClientConnection? {
+        guard let connection = connection(id) else { return nil }
+        connections[id] = nil
+        return connection
+    }
+
     private func park(_ connection: ClientConnection) {
-        var timeout = configuration.pool.idleTimeout
+        var limit = idleNanoseconds
         // One second less than the server says: it must not close while a request is on its way.
-        if let hint = connection.keepAliveHint { timeout = min(timeout, max(.zero, hint - .seconds(1))) }
-        connection.park(until: loop.now.addingClamped(timeout.clampedNanoseconds))
+        if let hint = connection.keepAliveHint { limit = min(limit, max(0, (hint - .seconds(1)).clampedNanoseconds)) }
+        connection.park(until: loop.now.addingClamped(limit))
     }
 
     /// An idle connection was closed by its server, or grew too old.
     func idleConnectionEnded(_ connection: ClientConnection) {
-        guard connections[connection.id] === connection else { return }
+        guard self.connection(connection.id) === connection else { return }
         perform(pool.idleClosed(connection.id), of: connection.id)
     }
 
@@ -241,9 +237,9 @@ final class SessionCore: @unchecked Sendable {
             guard let continuation = waiters.removeValue(forKey: waiter) else { return }
             continuation.resume(returning: .granted(.reuse(id)))
         case .close:
-            connections.removeValue(forKey: id)?.close()
+            removeConnection(id)?.close()
         case .closeAndGrant(let waiter, let place):
-            connections.removeValue(forKey: id)?.close()
+            removeConnection(id)?.close()
             guard let continuation = waiters.removeValue(forKey: waiter) else { return }
             continuation.resume(returning: .granted(.connect(place)))
         }
@@ -255,8 +251,8 @@ final class SessionCore: @unchecked Sendable {
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        for connection in connections.values { connection.close() }
-        connections = [:]
+        for connection in connections { connection?.close() }
+        connections = []
         let waiting = waiters
         waiters = [:]
         for (waiter, continuation) in waiting {
@@ -265,7 +261,7 @@ final class SessionCore: @unchecked Sendable {
         }
     }
 
-    func sessionClosed(_ request: PreparedRequest) -> ClientError {
-        ClientError(.sessionClosed, "The session was closed.", method: request.method, uri: request.uri)
+    func sessionClosed(_ exchange: Exchange) -> ClientError {
+        exchange.error(.sessionClosed, "The session was closed.")
     }
 }

@@ -127,13 +127,14 @@ public struct BlockReport: Sendable, CustomStringConvertible {
     }
 
     private var hint: String {
-        let start = "Nothing else on this loop runs meanwhile. "
-        switch threadState {
-        case .systemCall: return start + "Move a blocking call off the loop: `try await offload { … }`."
-        case .running: return start + "Move CPU work off the loop: `try await offload(to: .cpu) { … }`."
-        case .pageFault, .unknown:
-            return start + "Move it off the loop: `offload { … }` if it waits, `offload(to: .cpu) { … }` if it computes."
-        }
+        let advice =
+            switch threadState {
+            case .systemCall: "Move a blocking call off the loop: `try await offload { … }`."
+            case .running: "Move CPU work off the loop: `try await offload(to: .cpu) { … }`."
+            case .pageFault, .unknown:
+                "Move it off the loop: `offload { … }` if it waits, `offload(to: .cpu) { … }` if it computes."
+            }
+        return "Nothing else on this loop runs meanwhile. " + advice
     }
 
     static func text(_ duration: Duration) -> String {

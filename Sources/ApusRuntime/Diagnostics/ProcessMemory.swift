@@ -33,6 +33,13 @@ struct StackCopy {
         range = start..<(start + UInt(words.count) * size)
     }
 
+    /// The copy that the signal handler has made.
+    init?(_ sample: apus_bt_sample) {
+        words = Array(UnsafeBufferPointer(start: sample.stack, count: sample.stack_words))
+        guard !words.isEmpty else { return nil }
+        range = sample.sp..<(sample.sp + UInt(words.count * MemoryLayout<UInt>.size))
+    }
+
     /// The word at an address of the original, if it was copied.
     subscript(address: UInt) -> UInt? {
         let size = UInt(MemoryLayout<UInt>.size)

@@ -1,26 +1,33 @@
-/// Finds the call stack of a thread of which only the program counter and the stack pointer are known, in a copy of its
-/// stack.
+import CApus
+
+/// Finds the call stack of a thread in a copy of its stack, given the program counter and the stack pointer, and for a
+/// thread that was interrupted by a signal also the frame pointer.
 ///
-/// The first frames belong to libc, whose system call wrappers keep no frame pointer, so the unwind tables lead the way.
-/// They reach Swift code, which has frame pointers, at a moment when the frame pointer's value is not known yet (libc has
-/// left it in its register, which /proc does not show). It is found from the function's own prologue, and failing that by
-/// a scan for the first thing on the stack that looks like a frame record: a saved frame pointer further up, and behind
-/// it an address right after a call instruction. Every step is checked; at the first doubt the walk ends.
+/// The first frames of a waiting thread belong to libc, whose system call wrappers keep no frame pointer, so the unwind
+/// tables lead the way. They reach Swift code, which has frame pointers, at a moment when the frame pointer's value is not
+/// known (libc has left it in its register, which /proc does not show). It is found from the function's own prologue, and
+/// failing that by a scan for the first thing on the stack that looks like a frame record: a saved frame pointer further
+/// up, and behind it an address right after a call instruction. Functions without unwind tables, of which Swift's own
+/// libraries have many, are treated alike. Every step is checked; at the first doubt the walk ends.
 struct StackUnwinder {
     private let stack: StackCopy
     private let code: ExecutableMemory
     private var pc: UInt
     private var sp: UInt
     private var fp: UInt?
+    /// AArch64: the return address of an innermost function that calls nothing.
+    private let lr: UInt?
     /// Whether the walk ended for want of more stack.
     private(set) var ranOffTheCopy = false
 
-    private static let limit = 72
+    private static let limit = Int(APUS_BT_FRAMES)
 
-    init(stack: StackCopy, code: ExecutableMemory, pc: UInt) {
+    init(stack: StackCopy, code: ExecutableMemory, pc: UInt, fp: UInt? = nil, lr: UInt? = nil) {
         self.stack = stack
         self.code = code
         self.pc = pc
+        self.fp = fp.map(Self.stripped)
+        self.lr = lr
         sp = stack.range.lowerBound
     }
 
@@ -35,12 +42,14 @@ struct StackUnwinder {
     /// Goes on to the caller. False at the end of the stack, or of what is certain.
     private mutating func step(isInnermost: Bool) -> Bool {
         // A return address may be behind the function's last instruction; the call before it is inside.
-        guard let info = CallFrameInfo.find(isInnermost ? pc : pc - 1) else { return followRecord(isInnermost: isInnermost) }
+        guard let info = CallFrameInfo.find(isInnermost ? pc : pc - 1) else {
+            return stepByPrologue(isInnermost: isInnermost) || followRecord()
+        }
         if info.returnAddress == .undefined { return false }  // the outermost function says so
         let base: UInt
         switch info.base {
         case .framePointer:
-            guard let value = fp ?? framePointerFromPrologue(info, isInnermost: isInnermost) ?? framePointerByScan() else {
+            guard let value = fp ?? framePointerFromPrologue(info) ?? framePointerByScan() else {
                 return false
             }
             base = value
@@ -49,6 +58,7 @@ struct StackUnwinder {
         }
         let frame = base &+ UInt(bitPattern: info.offset)
         guard frame > sp || (isInnermost && frame == sp), frame % 8 == 0 else { return false }
+        if info.returnAddress == .unchanged, isInnermost, let lr { return move(to: lr, sp: frame) }
         guard case .at(let offset) = info.returnAddress else { return false }
         guard let target = word(at: frame &+ UInt(bitPattern: offset)) else { return false }
         switch info.framePointer {
@@ -72,10 +82,30 @@ struct StackUnwinder {
         return nil
     }
 
-    // MARK: Frame records
+    // MARK: Without tables
 
-    /// For code without unwind tables.
-    private mutating func followRecord(isInnermost: Bool) -> Bool {
+    /// A function without unwind tables and, as far as its prologue shows, without a frame pointer of its own.
+    private mutating func stepByPrologue(isInnermost: Bool) -> Bool {
+        #if arch(x86_64)
+        let inside = isInnermost ? pc : pc - 1
+        var start: UInt = 0
+        var end: UInt = 0
+        if apus_bt_function_bounds(inside, &start, &end) {
+            guard case .pushed(let bytes) = Prologue.effect(from: start, to: inside) else { return false }
+            guard let target = stack[sp &+ bytes] else { return false }
+            return move(to: target, sp: sp &+ bytes &+ 8)
+        }
+        // A jump into another library (PLT), which is no function: whoever called it is on top of the stack.
+        guard isInnermost, let target = stack[sp], code.isReturnAddress(target),
+            let callee = Prologue.directCallee(before: target), callee <= pc, pc - callee < 16
+        else { return false }
+        return move(to: target, sp: sp &+ 8)
+        #else
+        return false
+        #endif
+    }
+
+    private mutating func followRecord() -> Bool {
         #if arch(arm64)
         let known = fp
         #else
@@ -110,40 +140,13 @@ struct StackUnwinder {
         return nil
     }
 
-    /// The frame pointer of the function that `pc` is in, from the stack pointer and how far the function's prologue has
-    /// moved it: `push rbp; mov rbp, rsp` and then pushes and one `sub rsp`.
-    private func framePointerFromPrologue(_ info: CallFrameInfo, isInnermost: Bool) -> UInt? {
+    /// The frame pointer of the function that `pc` is in, from the stack pointer and how far the prologue has moved it
+    /// since it set the frame pointer.
+    private func framePointerFromPrologue(_ info: CallFrameInfo) -> UInt? {
         #if arch(x86_64)
-        guard let start = info.framePointerSetAt, start > info.function, start - info.function < 4096 else { return nil }
-        let before = ProcessMemory.bytes(at: start - 5, count: 5)
-        var code = ProcessMemory.bytes(at: start, count: 48)[...]
-        guard before.count == 5 else { return nil }
-        var distance: UInt
-        if before.suffix(3) == [0x48, 0x89, 0xE5] {
-            distance = 0  // mov rbp, rsp
-        } else if before.prefix(4) == [0x48, 0x8D, 0x6C, 0x24] {
-            distance = UInt(before[4])  // lea rbp, [rsp + n]: async functions, the context being saved below the record
-        } else {
-            return nil
-        }
-        while let first = code.first {
-            if 0x50...0x57 ~= first {  // push
-                distance += 8
-                code = code.dropFirst(1)
-            } else if first == 0x41, let second = code.dropFirst().first, 0x50...0x57 ~= second {
-                distance += 8
-                code = code.dropFirst(2)
-            } else if code.starts(with: [0x48, 0x83, 0xEC]), code.count >= 4 {  // sub rsp, imm8
-                distance += UInt(code[code.startIndex + 3] & 0x7F)
-                code = code.dropFirst(4)
-            } else if code.starts(with: [0x48, 0x81, 0xEC]), code.count >= 7 {  // sub rsp, imm32
-                let immediate = code.dropFirst(3).prefix(4).reversed().reduce(UInt(0)) { $0 << 8 | UInt($1) }
-                distance += immediate
-                code = code.dropFirst(7)
-            } else {
-                break
-            }
-        }
+        guard let start = info.framePointerSetAt, start > info.function, start < pc,
+            let distance = Prologue.framePointerDistance(setAt: start, to: pc)
+        else { return nil }
         let candidate = sp &+ distance
         return isRecord(candidate) ? candidate : nil
         #else

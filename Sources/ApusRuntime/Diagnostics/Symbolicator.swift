@@ -171,8 +171,10 @@ enum FunctionName {
         where name.hasPrefix("(") {
             if let found = name.firstRange(of: marker) { name = name[found.upperBound...] }
         }
-        if let version = name.firstIndex(of: "@"), !name.contains(" ") { name = name[..<version] }  // sleep@@GLIBC_2.2.5
-        if name.hasPrefix("closure #"), name.hasSuffix(" in ") { name = name.dropLast(4) }  // at top level: in nothing
+        // sleep@@GLIBC_2.2.5
+        if let version = name.firstIndex(of: "@"), !name.contains(" ") { name = name[..<version] }
+        // A closure at top level is "in" nothing.
+        if name.hasPrefix("closure #"), name.hasSuffix(" in ") { name = name.dropLast(4) }
         return String(name)
     }
 }

@@ -1,12 +1,13 @@
 /// A registered descriptor, or one end of an in-memory stream: what tasks wait on. Loop thread only.
 ///
 /// After ``release()`` every wait ends with `.closed` and everything else does nothing: the slot may already be another's.
+@usableFromInline
 package struct Descriptor {
     /// The loop that watches the descriptor.
     // Unowned: loops are never freed, and a retain and release per copy of this handle would cost more than most of its work.
-    package unowned(unsafe) let loop: EventLoop
-    private let slot: UnsafeMutablePointer<DescriptorState>
-    private let generation: UInt32
+    @usableFromInline package unowned(unsafe) let loop: EventLoop
+    @usableFromInline let slot: UnsafeMutablePointer<DescriptorState>
+    @usableFromInline let generation: UInt32
 
     init(loop: EventLoop, slot: UnsafeMutablePointer<DescriptorState>) {
         self.loop = loop
@@ -15,6 +16,7 @@ package struct Descriptor {
     }
 
     /// Whether the descriptor is still registered.
+    @inlinable
     package var isOpen: Bool { slot.pointee.isOpen && slot.pointee.generation == generation }
     /// The system's number, or -1.
     package var fd: Int32 { isOpen ? slot.pointee.fd : -1 }
@@ -22,6 +24,7 @@ package struct Descriptor {
     package var token: UInt64 { UInt64(generation) << 32 | UInt64(slot.pointee.index) }
 
     /// Whether a read may find something. False means that a read would say EAGAIN.
+    @inlinable
     package var mayRead: Bool { isOpen && (slot.pointee.isReadable || slot.pointee.readEnded) }
     package var mayWrite: Bool { isOpen && (slot.pointee.isWritable || slot.pointee.writeEnded) }
     /// Whether the peer was seen to have sent its last byte, or to have gone.
@@ -55,6 +58,7 @@ package struct Descriptor {
     ///
     /// Cancel safety: cancelling does not end the wait by itself. Whoever owns the conversation installs *one* cancellation
     /// handler for all its waits and calls ``endWaits(_:)``: a handler costs about 1,650 instructions.
+    @inlinable
     package func waitReadable(deadline: Int64 = .max) async -> WaitOutcome {
         await withUnsafeContinuation { continuation in
             // The condition is tested here, inside: between `await` and this closure the task may have been re-enqueued.
@@ -68,6 +72,7 @@ package struct Descriptor {
     }
 
     /// Waits until a write may accept something: as ``waitReadable(deadline:)``.
+    @inlinable
     package func waitWritable(deadline: Int64 = .max) async -> WaitOutcome {
         await withUnsafeContinuation { continuation in
             guard isOpen, !loop.state.pointee.isClosed else { return continuation.resume(returning: .closed) }

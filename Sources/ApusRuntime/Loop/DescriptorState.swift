@@ -16,6 +16,14 @@ struct DescriptorState {
         @usableFromInline var continuation: UnsafeContinuation<WaitOutcome, Never>?
         /// Nanoseconds of the loop's clock; `Int64.max` for none.
         @usableFromInline var deadline: Int64 = .max
+
+        init() {}
+
+        @inlinable
+        init(continuation: UnsafeContinuation<WaitOutcome, Never>, deadline: Int64) {
+            self.continuation = continuation
+            self.deadline = deadline
+        }
     }
 
     @usableFromInline var fd: Int32 = -1

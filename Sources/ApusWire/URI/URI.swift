@@ -95,6 +95,27 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
 
     // MARK: - For requests
 
+    /// Whether both name the same server in the same words: scheme, host and port as written, and no userinfo.
+    ///
+    /// False also where only one writes the default port; `origin` tells. For callers that would otherwise make and hash
+    /// strings for each request: it compares bytes in place.
+    public func hasSameServer(as other: URI) -> Bool {
+        guard parts.hostEnd == other.parts.hostEnd, parts.hostStart == other.parts.hostStart,
+            parts.port == other.parts.port, !parts.hasUserinfo, !other.parts.hasUserinfo
+        else { return false }
+        let count = Int(parts.hostEnd)
+        return withBytes { mine in
+            other.withBytes { theirs in
+                var index = 0
+                while index < count {
+                    if mine[index] != theirs[index] { return false }
+                    index &+= 1
+                }
+                return true
+            }
+        }
+    }
+
     /// Path and query as a request target in origin-form (RFC 9112 §3.2.1).
     public var target: [UInt8] {
         let start = Int(parts.pathStart)

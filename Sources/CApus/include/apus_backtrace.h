@@ -14,23 +14,36 @@ int32_t apus_bt_gettid(void);
 /// The calling thread's stack, `[low, high)`. 0, or an errno value.
 int apus_bt_stack_bounds(uintptr_t *low, uintptr_t *high);
 
-/// Installs the sampling signal's handler, once per process; lets the calling thread receive it (libdispatch's threads and
-/// their children block all signals); and calls backtrace(3) once, which loads the unwinder now: doing so takes locks and
-/// memory, which a handler may not. Returns the signal's number, or -1.
+/// Installs the sampling signal's handler, once per process; lets the calling thread receive it (libdispatch's threads
+/// and their children block all signals); and calls backtrace(3) once, which loads the unwinder now: doing so takes locks
+/// and memory, which a handler may not. Returns the signal's number, or -1.
 int apus_bt_prepare(void);
 
-enum { APUS_BT_CAPACITY = 72 };
+enum { APUS_BT_FRAMES = 72 };
 
-enum {
-    APUS_BT_NOT_RUNNING = -1,  ///< The thread has entered a system call meanwhile: nothing was sent.
-    APUS_BT_NO_ANSWER = -2,    ///< The signal was sent and not answered in time.
-    APUS_BT_UNAVAILABLE = -3,  ///< No signal to use, or an earlier sample is still being written.
+/// What the handler leaves. backtrace(3) alone is not enough: it ends at the first function without unwind tables,
+/// which in 6.3 is every seventh of libswiftCore's that call others, and every fourth of FoundationEssentials'. So the
+/// registers and the top of the stack come with it, for a walk that can do without.
+struct apus_bt_sample {
+    int count;                          ///< of `frames`
+    uintptr_t frames[APUS_BT_FRAMES];   ///< the interrupted program counter, then return addresses outwards
+    uintptr_t pc, sp, fp, lr;           ///< the interrupted registers; `lr` is 0 on x86-64
+    const uintptr_t *stack;             ///< a copy of what is at `sp`
+    size_t stack_words;
 };
 
-/// Samples the *running* thread `tid` of this process. `syscall_fd` is its open /proc/self/task/TID/syscall, read once
-/// more right before the signal is sent: anything but "running" there sends nothing. On success `frames` holds the
-/// interrupted program counter, then return addresses outwards, and the count is returned. One call at a time.
-int apus_bt_sample(int32_t tid, int syscall_fd, int64_t timeout_ns, uintptr_t frames[APUS_BT_CAPACITY]);
+enum apus_bt_result {
+    APUS_BT_SAMPLED,
+    APUS_BT_NOT_RUNNING,  ///< The thread has entered a system call meanwhile: nothing was sent.
+    APUS_BT_NO_ANSWER,    ///< The signal was sent and not answered in time.
+    APUS_BT_UNAVAILABLE,  ///< No signal to use, or an earlier sample is still being written.
+};
+
+/// Samples the *running* thread `tid` of this process, whose stack is `[stack_low, stack_high)`. `syscall_fd` is its
+/// open /proc/self/task/TID/syscall, read once more right before the signal is sent: anything but "running" there sends
+/// nothing. `*sample` is valid until the next call. One call at a time.
+enum apus_bt_result apus_bt_sample_running(int32_t tid, int syscall_fd, uintptr_t stack_low, uintptr_t stack_high,
+                                           int64_t timeout_ns, const struct apus_bt_sample **sample);
 
 /// Copies `count` bytes of this process's memory; returns how many were readable. A bad address is not a crash.
 size_t apus_bt_read_memory(uintptr_t from, void *to, size_t count);
@@ -43,6 +56,9 @@ const char *apus_bt_syscall_name(long number);
 
 /// Starts a thread with every signal blocked. It is detached, or else waited for. 0, or an errno value.
 int apus_bt_spawn(const char *name, void (*body)(void *), void *argument, bool wait);
+
+/// The bounds, `[start, end)`, of the exported function that `pc` is in. False if it is in none.
+bool apus_bt_function_bounds(uintptr_t pc, uintptr_t *start, uintptr_t *end);
 
 /// dladdr(3): the file that `address` was loaded from and the nearest symbol below it. Either may be NULL.
 void apus_bt_nearest_symbol(uintptr_t address, const char **image, const char **symbol);

@@ -1,0 +1,308 @@
+import ApusNet
+import ApusRuntime
+import ApusWire
+import HTTPTypes
+import Logging
+
+/// One client's connection: requests one after the other, each with its response. Loop thread only.
+final class ServerConnection {
+    private static let readSize = 16 * 1024
+    /// Pieces up to this are copied behind their head, and go out with it.
+    private static let copiedPiece = 64 * 1024
+
+    let core: ServerCore
+    private let loop: EventLoop
+    private let transport: any Transport
+    private let descriptor: Descriptor
+    private let http: UnsafeMutablePointer<HTTP1Connection>
+    private let remoteAddress: SocketAddress?
+    private var date = HTTPDate()
+    /// Which request this is: what belongs to an earlier one is refused.
+    private var cycle = 0
+    private var isIdle = true
+    private var isReading = false
+    private var hasAnswered = false
+    private var mustAnnounceContinue = false
+    private var mustClose = false
+    private var isCancelled = false
+
+    init(_ transport: any Transport, core: ServerCore, on loop: EventLoop) {
+        self.transport = transport
+        self.core = core
+        self.loop = loop
+        descriptor = transport.descriptor
+        remoteAddress = transport.remoteAddress
+        http = .allocate(capacity: 1)
+        http.initialize(to: HTTP1Connection(role: .server, limits: core.configuration.limits))
+    }
+
+    deinit {
+        http.deinitialize(count: 1)
+        http.deallocate()
+    }
+
+    // MARK: Requests
+
+    /// Serves requests until one side closes. Never throws: what goes wrong is answered, or logged.
+    func serve() async {
+        do {
+            while let head = try await nextRequest() {
+                isIdle = false
+                try await answer(head)
+                guard try await prepareForNext() else { break }
+                isIdle = true
+            }
+            try await finish()
+        } catch let error as HTTP1Error where error.isPeerFault && !hasAnswered {
+            await refuse(status: error.statusHint ?? 400, "\(error.message)\n")
+        } catch let error as ServerError where error.code == .timedOut && !isIdle && !hasAnswered {
+            await refuse(status: 408, "\(error)\n")
+        } catch {
+            core.configuration.logger.debug("Connection from \(client) ended: \(error)")
+        }
+    }
+
+    /// The next request's head, or nil if the client closed, or sent nothing for too long.
+    private func nextRequest() async throws -> HTTP1RequestHead? {
+        if core.isShuttingDown { return nil }
+        // Nothing has come yet: the time without a request. From the first byte on: the time for the head.
+        var deadline = loop.deadline(after: core.configuration.keepAliveTimeout)
+        var hasBegun = false
+        hasAnswered = false
+        while true {
+            switch try http.pointee.next() {
+            case .request(let head): return head
+            case .closed: return nil
+            case .needData: break
+            case .response, .informational, .data, .end, .paused, .upgraded:
+                throw ServerError(.malformedRequest, "The client's request came out of order.")
+            }
+            if !hasBegun, http.pointee.bufferedInputCount > 0 {
+                hasBegun = true
+                isIdle = false
+                deadline = loop.deadline(after: core.configuration.headTimeout)
+            }
+            let outcome = await descriptor.waitReadable(deadline: deadline)
+            if outcome == .timedOut, !hasBegun { return nil }
+            if outcome == .closed, !hasBegun { return nil }
+            try check(outcome, "The client sent no complete request head in time.")
+            try receive()
+        }
+    }
+
+    private func answer(_ head: HTTP1RequestHead) async throws {
+        cycle += 1
+        hasAnswered = false
+        mustAnnounceContinue = head.expectsContinue
+        let bound = LoopBound(self, on: loop)
+        let request = ServerRequest(
+            head,
+            body: ServerRequestBody(bound, cycle: cycle),
+            remoteAddress: remoteAddress
+        )
+        var response: ServerResponse
+        do {
+            response = try await core.handler(request)
+        } catch is CancellationError where isCancelled {
+            throw CancellationError()
+        } catch let error as ServerError where error.code != .disconnected {
+            response = .text("\(error)\n", status: .init(code: error.code.status))
+            mustClose = true
+        } catch {
+            // The client is told nothing about the inside.
+            core.configuration.logger.error("The handler of \(head.method) \(request.path) failed: \(error)")
+            response = .text("Internal server error\n", status: .internalServerError)
+        }
+        if core.isShuttingDown || mustClose { http.pointee.closeAfterThisMessage() }
+        try await write(response)
+    }
+
+    /// Reads what is left of the request's body, within reason. Returns whether another request can follow.
+    private func prepareForNext() async throws -> Bool {
+        var drained = 0
+        while http.pointee.remoteState == .sendingBody {
+            // The client waits for a 100 that will not come, and sends no body; or it sends one that nobody wants.
+            if mustAnnounceContinue { return false }
+            guard let piece = try await nextPiece(cycle) else { break }
+            drained += piece.count
+            guard drained <= core.configuration.drainLimit else { return false }
+        }
+        guard http.pointee.canReuse else { return false }
+        try http.pointee.startNextCycle()
+        return !core.isShuttingDown
+    }
+
+    /// Closes so that the client gets the last response: half-close, and read (a bounded while) until it closes too. A socket that
+    /// is closed with unread data sends RST, which can destroy a response that is still on its way (RFC 9112 §9.6).
+    private func finish() async throws {
+        transport.finishSending()
+        let deadline = loop.deadline(after: .seconds(2))
+        var drained = 0
+        while drained < 1024 * 1024 {
+            let outcome = await descriptor.waitReadable(deadline: deadline)
+            guard outcome == .ready else { return }
+            guard let count = try transport.receive(into: loop.scratch) else { continue }
+            if count == 0 { return }
+            drained += count
+        }
+    }
+
+    private func refuse(status: Int, _ text: String) async {
+        http.pointee.closeAfterThisMessage()
+        do {
+            try await write(.text(text, status: .init(code: status)))
+            try await finish()
+        } catch {
+            core.configuration.logger.debug("Connection from \(client) ended: \(error)")
+        }
+    }
+
+    // MARK: Bodies
+
+    func nextPiece(_ cycle: Int) async throws -> [UInt8]? {
+        guard cycle == self.cycle, !isReading else {
+            throw ServerError(.bodyConsumed, "This body belongs to a request that was answered, or another task reads it.")
+        }
+        isReading = true
+        defer { isReading = false }
+        if http.pointee.remoteState != .sendingBody { return nil }
+        if mustAnnounceContinue {
+            mustAnnounceContinue = false
+            if !hasAnswered {
+                try http.pointee.sendResponse(status: .init(code: 100), prepared: [], fields: [:], body: .none)
+                try await flush()
+            }
+        }
+        do {
+            while true {
+                switch try http.pointee.next() {
+                case .data(let data): return http.pointee.copy(data)
+                case .end: return nil
+                case .needData: break
+                case .request, .response, .informational, .paused, .closed, .upgraded: return nil
+                }
+                let deadline = loop.deadline(after: core.configuration.bodyTimeout)
+                try check(await descriptor.waitReadable(deadline: deadline), "The client sent nothing of the body for too long.")
+                try receive()
+            }
+        } catch let error as HTTP1Error {
+            mustClose = true
+            throw ServerError(
+                error.code.isUnexpectedEOF ? .disconnected : .malformedRequest,
+                "The request's body cannot be read: \(error.message)",
+                cause: error
+            )
+        }
+    }
+
+    func writePiece(_ bytes: [UInt8], _ cycle: Int) async throws {
+        guard cycle == self.cycle else {
+            throw ServerError(.bodyConsumed, "This writer belongs to a request that was answered.")
+        }
+        guard !bytes.isEmpty else { return }
+        do {
+            if bytes.count <= Self.copiedPiece {
+                try http.pointee.sendData(bytes)
+                return try await flush()
+            }
+            try http.pointee.beginData(count: bytes.count)
+            try await flush()
+            if !http.pointee.discardsBody { try await send(bytes) }
+            try http.pointee.endData()
+            try await flush()
+        } catch let error as HTTP1Error {
+            throw ServerError(.invalidResponse, "The response's body cannot be sent: \(error.message)", cause: error)
+        }
+    }
+
+    private func write(_ response: ServerResponse) async throws {
+        var fields = response.headers
+        if fields[.date] == nil { fields[.date] = date.now() }
+        switch response.body {
+        case .bytes(let bytes):
+            let allowsBody = response.status.code >= 200 && response.status.code != 204
+            try http.pointee.sendResponse(
+                status: response.status,
+                prepared: [],
+                fields: fields,
+                body: allowsBody ? .length(bytes.count) : .none
+            )
+            hasAnswered = true
+            if allowsBody { try await writePiece(bytes, cycle) }
+        case .stream(let length, let body):
+            try http.pointee.sendResponse(
+                status: response.status,
+                prepared: [],
+                fields: fields,
+                body: length.map { .length($0) } ?? .chunked
+            )
+            hasAnswered = true
+            try await flush()
+            do {
+                try await body(ResponseWriter(connection: LoopBound(self, on: loop), cycle: cycle))
+            } catch {
+                core.configuration.logger.error("A response's body was broken off: \(error)")
+                // The client must see that something is missing: no final chunk, no quiet end.
+                transport.abort()
+                throw error
+            }
+        }
+        try http.pointee.sendEnd()
+        try await flush()
+    }
+
+    private func flush() async throws {
+        while true {
+            let output = http.pointee.output
+            if output.isEmpty { return }
+            if let count = try transport.send(output) { http.pointee.consumeOutput(count) } else { try await waitWritable() }
+        }
+    }
+
+    private func send(_ bytes: [UInt8]) async throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = try bytes.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
+            if let count { sent += count } else { try await waitWritable() }
+        }
+    }
+
+    private func waitWritable() async throws {
+        let deadline = loop.deadline(after: core.configuration.bodyTimeout)
+        try check(await descriptor.waitWritable(deadline: deadline), "The client took nothing of the response for too long.")
+    }
+
+    private func receive() throws {
+        let space = http.pointee.prepareInput(minimum: Self.readSize)
+        guard let count = try transport.receive(into: space) else { return }
+        if count == 0 { http.pointee.receiveEOF() } else { http.pointee.commitInput(count) }
+    }
+
+    private func check(_ outcome: WaitOutcome, _ timeout: String) throws {
+        switch outcome {
+        case .ready: return
+        case .timedOut: throw ServerError(.timedOut, timeout)
+        case .cancelled: throw CancellationError()
+        case .closed, .busy: throw ServerError(.disconnected, "The connection was closed.")
+        }
+    }
+
+    private var client: String { remoteAddress?.description ?? "a client" }
+
+    // MARK: The end
+
+    /// The connection's task was cancelled.
+    func cancel() {
+        isCancelled = true
+        descriptor.endWaits(.cancelled)
+    }
+
+    /// Closes at once if no request is under way; else the current one is the last.
+    func closeWhenIdle() {
+        if isIdle { close() } else { http.pointee.closeAfterThisMessage() }
+    }
+
+    func abort() { transport.abort() }
+
+    func close() { transport.close() }
+}

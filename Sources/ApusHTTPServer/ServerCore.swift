@@ -1,0 +1,98 @@
+import ApusNet
+import ApusRuntime
+import Logging
+
+/// The loop's side of a server: its listener and its connections. Loop thread only.
+final class ServerCore {
+    let configuration: HTTPServer.Configuration
+    let handler: HTTPServer.Handler
+    private let listener: TCPListener
+    private(set) var connections: [ObjectIdentifier: ServerConnection] = [:]
+    private(set) var isShuttingDown = false
+    private var roomWaiter: AsyncSignal?
+    private var emptyWaiters: [AsyncSignal] = []
+
+    init(listener: TCPListener, configuration: HTTPServer.Configuration, handler: @escaping HTTPServer.Handler) {
+        self.listener = listener
+        self.configuration = configuration
+        self.handler = handler
+    }
+
+    /// Accepts until the listener is closed or the task is cancelled.
+    func accept() async throws {
+        let loop = listener.eventLoop
+        while !isShuttingDown {
+            if connections.count >= max(1, configuration.connectionLimit) {
+                let signal = AsyncSignal()
+                roomWaiter = signal
+                await signal.wait(on: loop)
+                try Task.checkCancellation()
+                continue
+            }
+            let transport = try await listener.acceptTransport()
+            let connection = ServerConnection(transport, core: self, on: loop)
+            connections[ObjectIdentifier(connection)] = connection
+            let bound = LoopBound(connection, on: loop)
+            loop.startDetached {
+                await withTaskCancellationHandler {
+                    await bound.value.serve()
+                } onCancel: {
+                    bound.perform { $0.cancel() }
+                }
+                bound.value.core.ended(bound.value)
+            }
+        }
+    }
+
+    private func ended(_ connection: ServerConnection) {
+        connection.close()
+        connections[ObjectIdentifier(connection)] = nil
+        roomWaiter?.fire()
+        roomWaiter = nil
+        if connections.isEmpty {
+            for waiter in emptyWaiters { waiter.fire() }
+            emptyWaiters = []
+        }
+    }
+
+    func shutDown() async {
+        await listener.close()
+        isShuttingDown = true
+        roomWaiter?.fire()
+        for connection in connections.values { connection.closeWhenIdle() }
+        guard !connections.isEmpty else { return }
+        let loop = listener.eventLoop
+        let signal = AsyncSignal()
+        emptyWaiters.append(signal)
+        let bound = LoopBound(self, on: loop)
+        let timer = loop.schedule(after: configuration.shutdownTimeout) {
+            for connection in bound.value.connections.values { connection.abort() }
+        }
+        await signal.wait(on: loop)
+        timer.cancel()
+    }
+}
+
+/// Something that happens once, on the loop's thread, and that one task waits for.
+final class AsyncSignal {
+    private var continuation: UnsafeContinuation<Void, Never>?
+    private var hasFired = false
+
+    func fire() {
+        hasFired = true
+        continuation?.resume()
+        continuation = nil
+    }
+
+    /// Waits for ``fire()``; ends early when the task is cancelled.
+    func wait(on loop: EventLoop) async {
+        let bound = LoopBound(self, on: loop)
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                if hasFired || Task.isCancelled { continuation.resume() } else { self.continuation = continuation }
+            }
+        } onCancel: {
+            bound.perform { $0.fire() }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+public import ApusRuntime
+
+/// Runs `body` on a loop of its own whose time is virtual: it jumps to the next timer whenever nothing else can happen.
+///
+/// A test of a one-hour timeout takes microseconds, and always the same ones. Time stands still while something outside is waited
+/// for: real sockets, offloaded calls, name lookups. Use ``ScriptedTransport``-like in-memory streams instead of sockets.
+///
+/// - Throws: what `body` throws.
+///
+/// Cancel safety: cancels `body` and awaits it.
+public func withVirtualTime<Success: Sendable>(
+    _ body: @escaping @Sendable () async throws -> Success
+) async throws -> Success {
+    var options = EventLoop.Options()
+    options.name = "virtual"
+    options.clock = .virtual
+    return try await EventLoop.with(options, body)
+}
