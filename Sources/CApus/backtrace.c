@@ -20,7 +20,7 @@ enum { IDLE, REQUESTED, WRITING, DONE };
 enum { STACK_WORDS = 64 * 1024 / sizeof(uintptr_t) };
 
 /// Written by the handler, read by the watchdog; `state` hands it over. A slot whose handler is late stays WRITING and
-/// is not used again until it has said DONE, so a stray write can never meet a reader. All zeroes, so it takes no memory
+/// is not used again until it has said DONE, so a stray write can never meet a reader. All zeroes: it takes no memory
 /// before its first use.
 static struct {
     _Atomic(uint32_t) state;

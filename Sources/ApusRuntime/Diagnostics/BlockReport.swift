@@ -75,9 +75,11 @@ public struct BlockReport: Sendable, CustomStringConvertible {
         culpritIndex.map { frames[$0] }
     }
 
-    /// A frame with a line is worth more than one without, even if the latter is deeper.
+    /// A frame with a line is worth more than one without, even if the latter is deeper. What is outside the job, such as
+    /// the line that has started the loop, is not to blame.
     var culpritIndex: Int? {
-        frames.firstIndex { !$0.isInternal && $0.line != nil } ?? frames.firstIndex { !$0.isInternal }
+        let job = frames.prefix { !$0.isBeginningOfJob }
+        return job.firstIndex { !$0.isInternal && $0.line != nil } ?? job.firstIndex { !$0.isInternal }
     }
 
     /// The report as a message of several lines.
@@ -151,6 +153,13 @@ extension BlockReport.Frame {
         let name = function ?? "0x\(String(address, radix: 16))"
         guard let file else { return name }
         return "\(name) at \(SourcePath.shortened(file))" + (line.map { ":\($0)" } ?? "")
+    }
+
+    /// Whether the function is the one that runs jobs: the Swift runtime's, or for callbacks the loop's own.
+    var isBeginningOfJob: Bool {
+        guard isInternal, let function else { return false }
+        return function.hasPrefix("swift::runJobInEstablishedExecutorContext") || function.hasPrefix("swift_job_run")
+            || function == "EventLoop.turn()"
     }
 
     public var description: String {

@@ -84,7 +84,8 @@ struct StackUnwinder {
 
     // MARK: Without tables
 
-    /// A function without unwind tables and, as far as its prologue shows, without a frame pointer of its own.
+    /// A function without unwind tables and, as far as its prologue shows, without a frame pointer of its own. Where it
+    /// begins only the dynamic linker knows, so this waits for its lock if the thread is held up inside `dlopen`.
     private mutating func stepByPrologue(isInnermost: Bool) -> Bool {
         #if arch(x86_64)
         let inside = isInnermost ? pc : pc - 1

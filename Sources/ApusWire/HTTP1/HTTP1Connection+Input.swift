@@ -28,7 +28,7 @@ extension HTTP1Connection {
     }
 
     /// The bytes stored and not yet handed out as events.
-    public var bufferedInputCount: Int { input.count }
+    public var bufferedInputCount: Int { mutating get { input.count } }
 
     /// After `.upgraded`: what has arrived behind the HTTP messages, handed over once.
     public mutating func takeRemainingInput() -> [UInt8] {
@@ -40,7 +40,7 @@ extension HTTP1Connection {
     // MARK: - Pieces of bodies
 
     /// The bytes of a piece, in place. Valid until the next mutating call.
-    public func bytes(of data: HTTP1Data) -> UnsafeRawBufferPointer {
+    public mutating func bytes(of data: HTTP1Data) -> UnsafeRawBufferPointer {
         guard let base = input.base, data.offset >= 0, data.count >= 0, data.offset <= input.head - data.count else {
             preconditionFailure("an HTTP1Data was used after the connection had moved on")
         }
@@ -49,7 +49,7 @@ extension HTTP1Connection {
 
     /// Calls `body` with the bytes of a piece, in place.
     @inlinable
-    public func withData<Result, Failure: Error>(
+    public mutating func withData<Result, Failure: Error>(
         _ data: HTTP1Data,
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -57,12 +57,12 @@ extension HTTP1Connection {
     }
 
     /// A copy of a piece.
-    public func copy(_ data: HTTP1Data) -> [UInt8] {
+    public mutating func copy(_ data: HTTP1Data) -> [UInt8] {
         [UInt8](bytes(of: data))
     }
 
     /// Appends a piece to an array.
-    public func append(_ data: HTTP1Data, to array: inout [UInt8]) {
+    public mutating func append(_ data: HTTP1Data, to array: inout [UInt8]) {
         array.append(contentsOf: bytes(of: data))
     }
 
@@ -71,8 +71,10 @@ extension HTTP1Connection {
     /// With `bufferedInputCount == 0` the driver may receive up to this many straight into the user's memory and count
     /// them with `consumeDirectBody(_:)`.
     public var remainingBodyLength: Int? {
-        guard remoteState == .sendingBody, incoming == .length else { return nil }
-        return max(0, incomingRemaining - input.count)
+        mutating get {
+            guard remoteState == .sendingBody, incoming == .length else { return nil }
+            return max(0, incomingRemaining - input.count)
+        }
     }
 
     /// Counts body bytes that were received past the buffer.

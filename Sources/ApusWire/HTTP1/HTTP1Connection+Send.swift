@@ -5,7 +5,7 @@ public import HTTPTypes
 // A function that throws leaves output and state as they were, so the caller may send something else instead.
 extension HTTP1Connection {
     /// The bytes to be written to the peer. Valid until the next mutating call.
-    public var output: UnsafeRawBufferPointer { written.bytes }
+    public var output: UnsafeRawBufferPointer { mutating get { written.bytes } }
 
     /// Drops bytes that have been written.
     public mutating func consumeOutput(_ count: Int) {

@@ -7,6 +7,9 @@
 /// - the `send…` functions append to `output`, which the driver writes and then drops with `consumeOutput(_:)`.
 ///
 /// After both messages are complete, `startNextCycle()` begins the next exchange.
+///
+/// Several properties have a mutating getter although they change nothing: from another module, a plain getter of a value of
+/// this size is called with a copy of all of it (64 instructions each, for every look at `output`).
 public struct HTTP1Connection: ~Copyable {
     /// Which end this is.
     public let role: HTTP1Role
@@ -60,15 +63,15 @@ public struct HTTP1Connection: ~Copyable {
     // MARK: - State
 
     /// Where this side stands.
-    public var localState: HTTP1State { role == .client ? client : server }
+    public var localState: HTTP1State { mutating get { role == .client ? client : server } }
 
     /// Where the peer stands.
-    public var remoteState: HTTP1State { role == .client ? server : client }
+    public var remoteState: HTTP1State { mutating get { role == .client ? server : client } }
 
     /// Whether another exchange can follow: both messages complete, nobody wants to close, the peer has not closed, and
     /// on a client nothing has arrived behind the response.
     public var canReuse: Bool {
-        client == .done && server == .done && !hasEOF && (role == .server || input.count == 0)
+        mutating get { client == .done && server == .done && !hasEOF && (role == .server || input.count == 0) }
     }
 
     /// Begins the next exchange on a connection whose both messages are complete. Pipelined input is kept.

@@ -106,7 +106,13 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
         let count = Int(parts.hostEnd)
         return withBytes { mine in
             other.withBytes { theirs in
+                guard let mine = mine.baseAddress, let theirs = theirs.baseAddress else { return false }
                 var index = 0
+                while index &+ 8 <= count {
+                    let left = mine.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                    if left != theirs.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
+                    index &+= 8
+                }
                 while index < count {
                     if mine[index] != theirs[index] { return false }
                     index &+= 1

@@ -15,7 +15,7 @@ int32_t apus_bt_gettid(void);
 int apus_bt_stack_bounds(uintptr_t *low, uintptr_t *high);
 
 /// Installs the sampling signal's handler, once per process; lets the calling thread receive it (libdispatch's threads
-/// and their children block all signals); and calls backtrace(3) once, which loads the unwinder now: doing so takes locks
+/// and their children block all signals); and calls backtrace(3) once, which loads the unwinder now: that takes locks
 /// and memory, which a handler may not. Returns the signal's number, or -1.
 int apus_bt_prepare(void);
 

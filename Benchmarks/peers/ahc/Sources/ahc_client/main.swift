@@ -34,7 +34,7 @@ try await withThrowingTaskGroup(of: Void.self) { tasks in
 let wall = start.duration(to: .now) / .seconds(1)
 
 var usage = rusage()
-getrusage(RUSAGE_SELF, &usage)
+getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
 func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
 let user = seconds(usage.ru_utime)
 let cpu = user + seconds(usage.ru_stime)
@@ -47,4 +47,4 @@ print(
         + "cpu/req=\(rounded(cpu / Double(n) * 1e6, 3))us user/req=\(rounded(user / Double(n) * 1e6, 3))us "
         + "rss=\(usage.ru_maxrss)K bytes=\(bytes.load(ordering: .relaxed))"
 )
-try await client.shutdown()
+try await client.shutdown().get()
