@@ -2,7 +2,9 @@
 import PackageDescription
 
 #if os(macOS)
-#error("Apus runs on Linux for now (its selector is epoll). On a Mac use a container: see the `docker run` line in README.md.")
+#error(
+    "Apus runs on Linux for now (its selector is epoll). On a Mac use a container: see the `docker run` line in README.md."
+)
 #endif
 
 /// The examples of the README, one short program each.
@@ -21,7 +23,8 @@ let userCodeModes: [(name: String, settings: [SwiftSetting])] = [
     ("Nonsending", [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
     (
         "Upcoming",
-        ["ExistentialAny", "InferIsolatedConformances", "ImmutableWeakCaptures", "InternalImportsByDefault",
+        [
+            "ExistentialAny", "InferIsolatedConformances", "ImmutableWeakCaptures", "InternalImportsByDefault",
             "MemberImportVisibility", "NonisolatedNonsendingByDefault",
         ].map { .enableUpcomingFeature($0) }
     ),
@@ -93,12 +96,15 @@ let package = Package(
         .testTarget(
             name: "ApusHTTPClientTests",
             dependencies: [
-                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", "ApusWire", .httpTypes, .logging,
+                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", "ApusWire", .httpTypes,
+                .logging,
             ]
         ),
         .testTarget(
             name: "ApusHTTPServerTests",
-            dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", .httpTypes, .logging]
+            dependencies: [
+                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", .httpTypes, .logging,
+            ]
         ),
         .testTarget(name: "ArchitectureTests"),
         // The thread and hop rules, in a release build: `./run test` runs it.
@@ -118,8 +124,10 @@ for target in package.targets where target.name != "CApus" {
     var settings: [SwiftSetting] = target.swiftSettings ?? []
     settings.append(.swiftLanguageMode(.v6))
     if !target.name.hasPrefix("UserCode") {
-        settings += ["ExistentialAny", "MemberImportVisibility", "InternalImportsByDefault", "NonisolatedNonsendingByDefault"]
-            .map { .enableUpcomingFeature($0) }
+        settings += [
+            "ExistentialAny", "MemberImportVisibility", "InternalImportsByDefault", "NonisolatedNonsendingByDefault",
+        ]
+        .map { .enableUpcomingFeature($0) }
     }
     // CI turns warnings into errors; a user's build must not fail for a warning of a newer compiler.
     if Context.environment["APUS_STRICT"] == "1" { settings.append(.treatAllWarnings(as: .error)) }

@@ -15,7 +15,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     /// The kind of a ``ClientError``.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
-            case invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge, decodingFailed
+            case invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge,
+                decodingFailed
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
             case tooManyRedirects, invalidRedirect, statusNotSuccess
             case unknownHost, connectionFailed
@@ -86,7 +87,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public var url: String?
     private var message: String
 
-    init(_ code: Code, _ message: String, cause: (any Error)? = nil, method: HTTPRequest.Method? = nil, uri: URI? = nil) {
+    init(_ code: Code, _ message: String, cause: (any Error)? = nil, method: HTTPRequest.Method? = nil, uri: URI? = nil)
+    {
         self.code = code
         self.message = message
         self.cause = cause

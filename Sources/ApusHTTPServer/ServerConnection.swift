@@ -161,7 +161,10 @@ final class ServerConnection {
 
     func nextPiece(_ cycle: Int) async throws -> [UInt8]? {
         guard cycle == self.cycle, !isReading else {
-            throw ServerError(.bodyConsumed, "This body belongs to a request that was answered, or another task reads it.")
+            throw ServerError(
+                .bodyConsumed,
+                "This body belongs to a request that was answered, or another task reads it."
+            )
         }
         isReading = true
         defer { isReading = false }
@@ -182,7 +185,10 @@ final class ServerConnection {
                 case .request, .response, .informational, .paused, .closed, .upgraded: return nil
                 }
                 let deadline = loop.deadline(after: core.configuration.bodyTimeout)
-                try check(await descriptor.waitReadable(deadline: deadline), "The client sent nothing of the body for too long.")
+                try check(
+                    await descriptor.waitReadable(deadline: deadline),
+                    "The client sent nothing of the body for too long."
+                )
                 try receive()
             }
         } catch let error as HTTP1Error {
@@ -255,7 +261,11 @@ final class ServerConnection {
         while true {
             let output = http.pointee.output
             if output.isEmpty { return }
-            if let count = try transport.send(output) { http.pointee.consumeOutput(count) } else { try await waitWritable() }
+            if let count = try transport.send(output) {
+                http.pointee.consumeOutput(count)
+            } else {
+                try await waitWritable()
+            }
         }
     }
 
@@ -269,7 +279,10 @@ final class ServerConnection {
 
     private func waitWritable() async throws {
         let deadline = loop.deadline(after: core.configuration.bodyTimeout)
-        try check(await descriptor.waitWritable(deadline: deadline), "The client took nothing of the response for too long.")
+        try check(
+            await descriptor.waitWritable(deadline: deadline),
+            "The client took nothing of the response for too long."
+        )
     }
 
     private func receive() throws {

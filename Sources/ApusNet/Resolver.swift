@@ -15,7 +15,10 @@ package enum Resolver {
         if let literal = try? SocketAddress(host, port: port) { return [literal] }
         guard UInt16(exactly: port) != nil else { throw NetError(.invalidAddress, "Port \(port) is not in 0...65535.") }
         guard !host.isEmpty, host.utf8.count <= 255, !host.utf8.contains(0) else {
-            throw NetError(.invalidAddress, "“\(host.prefix(64))” cannot be a host name: it must have 1 to 255 bytes and no NUL.")
+            throw NetError(
+                .invalidAddress,
+                "“\(host.prefix(64))” cannot be a host name: it must have 1 to 255 bytes and no NUL."
+            )
         }
         return try await offload(to: pool) { try lookUp(host, port: port) }
     }

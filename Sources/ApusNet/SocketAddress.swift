@@ -37,7 +37,10 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// - Throws: ``NetError`` `.invalidAddress` if the path does not fit in a socket address (107 bytes).
     public init(unixPath path: String) throws(NetError) {
         guard path.utf8.count < 108, !path.isEmpty, !path.utf8.contains(0) else {
-            throw NetError(.invalidAddress, "“\(path)” cannot name a Unix socket: it must have 1 to 107 bytes and no NUL.")
+            throw NetError(
+                .invalidAddress,
+                "“\(path)” cannot name a Unix socket: it must have 1 to 107 bytes and no NUL."
+            )
         }
         storage = .unix(path)
     }
@@ -50,7 +53,9 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The loopback address of IPv4.
-    public static func loopback(port: Int) throws(NetError) -> SocketAddress { try SocketAddress("127.0.0.1", port: port) }
+    public static func loopback(port: Int) throws(NetError) -> SocketAddress {
+        try SocketAddress("127.0.0.1", port: port)
+    }
 
     /// The port, or nil for a Unix socket.
     public var port: Int? {

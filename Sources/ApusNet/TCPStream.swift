@@ -89,7 +89,9 @@ public final class TCPStream: Sendable {
         return TCPStream(transport, on: loop)
     }
 
-    private static func onLoop(_ body: @escaping @Sendable (EventLoop) async throws -> TCPStream) async throws -> TCPStream {
+    private static func onLoop(_ body: @escaping @Sendable (EventLoop) async throws -> TCPStream) async throws
+        -> TCPStream
+    {
         let loop = EventLoop.current ?? .shared
         if loop.runsCurrentTask { return try await body(loop) }
         return try await loop.hop { try await body(loop) }
@@ -194,7 +196,10 @@ public final class TCPStream: Sendable {
                 // The cancellation of an earlier wait came late, from another thread: this task goes on.
                 continue
             case .timedOut:
-                throw NetError(.timedOut, "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed.")
+                throw NetError(
+                    .timedOut,
+                    "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."
+                )
             case .closed: throw NetError(.closed, "The connection to \(peerName) was closed on this side.")
             case .busy:
                 throw NetError(.busy, "Another task is \(toRead ? "reading" : "writing") this stream: one at a time.")

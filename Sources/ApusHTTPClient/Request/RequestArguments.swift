@@ -41,11 +41,17 @@ extension HTTPFields {
         self.init()
         for (name, value) in pairs {
             guard let fieldName = HTTPField.Name(name) else {
-                throw ClientError(.invalidRequest, "“\(name)” is not a header name: letters, digits and !#$%&'*+-.^_`|~ only.")
+                throw ClientError(
+                    .invalidRequest,
+                    "“\(name)” is not a header name: letters, digits and !#$%&'*+-.^_`|~ only."
+                )
             }
             // HTTPField would replace what it does not like; a value with a line break is an attack or a mistake.
             guard HTTPField.isValidValue(value) else {
-                throw ClientError(.invalidRequest, "The value of header “\(name)” has a line break or another control character.")
+                throw ClientError(
+                    .invalidRequest,
+                    "The value of header “\(name)” has a line break or another control character."
+                )
             }
             append(HTTPField(name: fieldName, value: value))
         }

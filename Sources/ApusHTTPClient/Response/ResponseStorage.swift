@@ -75,7 +75,9 @@ final class ResponseStorage: @unchecked Sendable {
                 bytes = piece
             } else {
                 // What the head promises is trusted up to 16 MiB at a time: memory is for bytes that came.
-                if bytes.isEmpty, let length = head.contentLength { bytes.reserveCapacity(min(length, 16 * 1024 * 1024)) }
+                if bytes.isEmpty, let length = head.contentLength {
+                    bytes.reserveCapacity(min(length, 16 * 1024 * 1024))
+                }
                 bytes.append(contentsOf: piece)
             }
         }

@@ -190,7 +190,11 @@ extension SessionCore {
         while true {
             switch try http.pointee.next() {
             case .data(let data):
-                if buffered.isEmpty { buffered = http.pointee.copy(data) } else { http.pointee.append(data, to: &buffered) }
+                if buffered.isEmpty {
+                    buffered = http.pointee.copy(data)
+                } else {
+                    http.pointee.append(data, to: &buffered)
+                }
             case .end(let trailers):
                 finished(connection, isReusable: true)
                 return ClientResponse(ResponseStorage(head, exchange, complete: buffered, trailers: trailers))
@@ -198,7 +202,10 @@ extension SessionCore {
                 let stream = BodyStream(connection: connection, first: buffered, exchange)
                 return ClientResponse(ResponseStorage(head, exchange, stream: stream))
             case .upgraded, .closed, .paused, .request, .informational, .response:
-                throw exchange.error(.malformedResponse, "The server switched to another protocol, which nobody asked for.")
+                throw exchange.error(
+                    .malformedResponse,
+                    "The server switched to another protocol, which nobody asked for."
+                )
             }
         }
     }
@@ -227,9 +234,11 @@ extension SessionCore {
         case let error as StageTimeout: return (error.code, explain(error.code, exchange.timeouts))
         case let error as HTTP1Error:
             switch error.code {
-            case .closedBeforeResponse: return (.connectionClosed, "The server closed the connection without answering.")
+            case .closedBeforeResponse:
+                return (.connectionClosed, "The server closed the connection without answering.")
             case .closedInHead: return (.closedInHead, "The server closed the connection inside the response's head.")
-            case .closedInBody: return (.closedInBody, "The server closed the connection inside the body: \(error.message)")
+            case .closedInBody:
+                return (.closedInBody, "The server closed the connection inside the body: \(error.message)")
             case .startLineTooLong, .fieldLineTooLong, .headTooLarge, .tooManyFields, .trailersTooLarge:
                 return (.headTooLarge, "The response's head is over a limit: \(error.message)")
             default:
@@ -270,7 +279,9 @@ extension HTTPFields {
     fileprivate mutating func removeSensitive() {
         guard contains(where: { $0.indexingStrategy == .avoid || $0.indexingStrategy == .disallow }) else { return }
         var kept = HTTPFields()
-        for field in self where field.indexingStrategy == .automatic || field.indexingStrategy == .prefer { kept.append(field) }
+        for field in self where field.indexingStrategy == .automatic || field.indexingStrategy == .prefer {
+            kept.append(field)
+        }
         self = kept
     }
 }

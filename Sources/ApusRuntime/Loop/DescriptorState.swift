@@ -110,7 +110,9 @@ struct DescriptorTable: ~Copyable {
         let index = Int(truncatingIfNeeded: token & 0xFFFF_FFFF)
         guard index < slots.count else { return nil }
         let slot = slots[index]
-        guard slot.pointee.isOpen, slot.pointee.generation == UInt32(truncatingIfNeeded: token >> 32) else { return nil }
+        guard slot.pointee.isOpen, slot.pointee.generation == UInt32(truncatingIfNeeded: token >> 32) else {
+            return nil
+        }
         return slot
     }
 

@@ -20,7 +20,9 @@ struct EpollSelector: Selector, ~Copyable {
         self.wakeDescriptor = wakeDescriptor
         buffer = .allocate(capacity: Self.capacity)
         // From here on `deinit` frees what was made.
-        if wakeDescriptor < 0 { throw LoopError(.systemResources, errno: error, while: "making an event loop's descriptors") }
+        if wakeDescriptor < 0 {
+            throw LoopError(.systemResources, errno: error, while: "making an event loop's descriptors")
+        }
         _ = add(wakeDescriptor, token: Self.wakeToken)
     }
 

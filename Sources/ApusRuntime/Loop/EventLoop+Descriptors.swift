@@ -26,7 +26,9 @@ extension EventLoop {
 
     /// Forgets a descriptor and wakes its waiters with `.closed`. The caller closes the descriptor itself.
     func unregister(_ slot: UnsafeMutablePointer<DescriptorState>) {
-        if slot.pointee.fd >= 0, !slot.pointee.isAlwaysReady, !state.pointee.isClosed { selector.pointee.remove(slot.pointee.fd) }
+        if slot.pointee.fd >= 0, !slot.pointee.isAlwaysReady, !state.pointee.isClosed {
+            selector.pointee.remove(slot.pointee.fd)
+        }
         if slot.pointee.timerDeadline != .max { _ = state.pointee.timers.remove(slot.pointee.timer) }
         let reader = slot.pointee.reader.continuation
         let writer = slot.pointee.writer.continuation

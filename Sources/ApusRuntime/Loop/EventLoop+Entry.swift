@@ -18,7 +18,8 @@ extension EventLoop {
     /// - Throws: what `body` throws; ``LoopError`` `.nestedRun` if this thread already runs a loop, `.systemResources` if the
     ///   system has no descriptors left.
     @available(
-        *, noasync,
+        *,
+        noasync,
         message: "EventLoop.run blocks its thread. From asynchronous code write: try await EventLoop.with { … }"
     )
     public static func run<Success: Sendable>(

@@ -75,7 +75,8 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     /// Narrower than ``isCurrent``: the main actor served by this thread, and an immediate task, are on the thread but resume
     /// elsewhere. They reach loop-owned state through ``hop(_:)``.
     package var runsCurrentTask: Bool {
-        isCurrent && state.pointee.runningJob != nil && state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
+        isCurrent && state.pointee.runningJob != nil
+            && state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
     }
 
     // MARK: Executor

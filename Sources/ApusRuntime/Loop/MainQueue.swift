@@ -10,7 +10,9 @@ final class MainQueue: DescriptorWatcher {
 
     /// Nil if the queue's descriptor cannot be watched, in which case main-actor work waits until the loop has ended.
     init?(servedBy loop: EventLoop) {
-        guard let descriptor = try? loop.register(_dispatch_get_main_queue_handle_4CF(), isAmbient: true) else { return nil }
+        guard let descriptor = try? loop.register(_dispatch_get_main_queue_handle_4CF(), isAmbient: true) else {
+            return nil
+        }
         self.descriptor = descriptor
         descriptor.watch(self, idleDeadline: .max)
     }

@@ -17,15 +17,20 @@ func startThread(name: String, _ body: @escaping @Sendable () -> Void) throws(Lo
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     var thread = pthread_t()
     let box = Unmanaged.passRetained(Box(name, body))
-    let error = pthread_create(&thread, &attributes, { argument in
-        // pthread_create passes on the pointer that it was given.
-        guard let argument else { return nil }
-        let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
-        // The kernel keeps 15 bytes of a thread's name.
-        apus_set_thread_name(String(decoding: box.name.utf8.prefix(15), as: UTF8.self))
-        box.body()
-        return nil
-    }, box.toOpaque())
+    let error = pthread_create(
+        &thread,
+        &attributes,
+        { argument in
+            // pthread_create passes on the pointer that it was given.
+            guard let argument else { return nil }
+            let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+            // The kernel keeps 15 bytes of a thread's name.
+            apus_set_thread_name(String(decoding: box.name.utf8.prefix(15), as: UTF8.self))
+            box.body()
+            return nil
+        },
+        box.toOpaque()
+    )
     guard error == 0 else {
         box.release()
         throw LoopError(.systemResources, errno: error, while: "starting thread “\(name)”")

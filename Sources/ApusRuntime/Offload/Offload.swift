@@ -38,7 +38,8 @@ public func offload<Success: Sendable>(
 
 /// An asynchronous closure needs no thread.
 @available(
-    *, unavailable,
+    *,
+    unavailable,
     message: "offload runs a synchronous function on a thread. Asynchronous code does not block: await it directly."
 )
 public func offload<Success: Sendable>(
