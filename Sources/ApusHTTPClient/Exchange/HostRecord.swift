@@ -12,6 +12,8 @@ final class HostRecord {
     let uri: URI
     let host: String
     let port: Int
+    /// Exchanges under way: while there is one, the record and its number in the pool stay.
+    @exclusivity(unchecked) var users = 0
     /// `Host`, `User-Agent`, `Accept` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
     private let preparedFields: HTTPFields

@@ -64,6 +64,7 @@ struct ConnectionPool {
     let limit: Int
     let limitPerHost: Int
     private var hosts = ContiguousArray<Host>()
+    private var freeHosts = ContiguousArray<HostIndex>()
     private var entries = ContiguousArray<Entry?>()
     private var freeEntries = ContiguousArray<ConnectionID>()
     private var waiters: [WaiterID: Waiter] = [:]
@@ -84,8 +85,16 @@ struct ConnectionPool {
     var waiting: Int { waiters.count }
 
     mutating func addHost() -> HostIndex {
+        if let index = freeHosts.popLast() { return index }
         hosts.append(Host())
         return hosts.count - 1
+    }
+
+    /// Forgets a host to which nothing is open and for which nobody waits. Returns false if there is something.
+    mutating func removeHost(_ host: HostIndex) -> Bool {
+        guard hosts[host].open == 0, hosts[host].waiters.isEmpty else { return false }
+        freeHosts.append(host)
+        return true
     }
 
     /// Whether ``acquire(_:)`` would have to wait.

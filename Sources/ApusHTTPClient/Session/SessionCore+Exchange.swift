@@ -93,6 +93,8 @@ extension SessionCore {
         if isClosed { throw sessionClosed(exchange) }
         statistics.requests &+= 1
         let host = try host(of: exchange)
+        host.users &+= 1
+        defer { host.users &-= 1 }
         host.prepare(exchange)
         if let idle = idleConnection(to: host) {
             do {
@@ -221,6 +223,7 @@ extension SessionCore {
     /// Maps what happened below, once, and attaches the request.
     func describe(_ error: any Error, _ exchange: Exchange) -> any Error {
         if error is CancellationError || error is ClientError || error is LoopError { return error }
+        if let closed = loop.closedError { return closed }
         if isClosed { return sessionClosed(exchange) }
         let (code, message) = Self.explain(error, exchange)
         return exchange.error(code, message, cause: error)

@@ -16,6 +16,8 @@ final class SessionCore: @unchecked Sendable {
     /// By id: a dictionary would hash three times per request.
     @exclusivity(unchecked) private var connections = ContiguousArray<ClientConnection?>()
     private var hosts: [Origin: HostRecord] = [:]
+    private static let firstHostSweep = 1024
+    private var hostSweep = firstHostSweep
     @exclusivity(unchecked) private var lastHost: HostRecord?
     private var waiters: [WaiterID: UnsafeContinuation<Place, Never>] = [:]
     @exclusivity(unchecked) private(set) var isClosed = false
@@ -61,10 +63,18 @@ final class SessionCore: @unchecked Sendable {
             return known
         }
         try Self.checkScheme(exchange)
+        if hosts.count >= hostSweep { forgetUnusedHosts() }
         let record = HostRecord(index: pool.addHost(), uri: uri, configuration: configuration)
         hosts[origin] = record
         lastHost = record
         return record
+    }
+
+    /// A crawl of a million hosts must not keep a million records. Sweeping when the table has doubled costs each host once.
+    private func forgetUnusedHosts() {
+        lastHost = nil
+        hosts = hosts.filter { $0.value.users > 0 || !pool.removeHost($0.value.index) }
+        hostSweep = max(Self.firstHostSweep, 2 * hosts.count)
     }
 
     private static func checkScheme(_ exchange: Exchange) throws {

@@ -1,6 +1,6 @@
 #if arch(x86_64)
-/// Reads the first instructions of x86-64 functions: how far they move the stack pointer. Compilers write prologues in few
-/// ways, and what is not among them ends the reading; the unwinder checks what comes of it.
+/// Reads the first and last instructions of x86-64 functions: how far they move the stack pointer. Compilers write them in
+/// few ways, and what is not among these ends the reading; the unwinder checks what comes of it.
 enum Prologue {
     enum Effect: Equatable {
         /// The return address is this many bytes above the stack pointer.
@@ -33,6 +33,41 @@ enum Prologue {
         var code = ProcessMemory.bytes(at: start, count: Int(min(64, pc - start)))[...]
         distance += adjustment(&code)
         return distance
+    }
+
+    /// If the function has nothing left to do at `pc` but to restore registers and return: where above the stack pointer
+    /// the return address is, and the caller's frame pointer if it is still to be restored.
+    static func epilogue(at pc: UInt) -> (returnAddress: UInt, framePointer: UInt?)? {
+        var code = ProcessMemory.bytes(at: pc, count: 32)[...]
+        var offset: UInt = 0
+        var framePointer: UInt?
+        while let first = code.first {
+            switch first {
+            case 0xC3:  // ret
+                return (offset, framePointer)
+            case 0x58...0x5F:  // pop
+                if first == 0x5D { framePointer = offset }
+                offset += 8
+                code = code.dropFirst(1)
+            case 0x41:  // pop r8–r15
+                guard let second = code.dropFirst().first, 0x58...0x5F ~= second else { return nil }
+                offset += 8
+                code = code.dropFirst(2)
+            case 0x48:
+                if code.starts(with: [0x48, 0x83, 0xC4]), code.count > 3, code[code.startIndex + 3] < 0x80 {
+                    offset += UInt(code[code.startIndex + 3])  // add rsp, imm8
+                    code = code.dropFirst(4)
+                } else if code.starts(with: [0x48, 0x81, 0xC4]), code.count > 6 {
+                    offset += UInt(little(code.dropFirst(3).prefix(4)))  // add rsp, imm32
+                    code = code.dropFirst(7)
+                } else {
+                    return nil
+                }
+            default:
+                return nil
+            }
+        }
+        return nil
     }
 
     /// The function that the call right before a return address names, if it names one.

@@ -41,6 +41,14 @@ struct StackUnwinder {
 
     /// Goes on to the caller. False at the end of the stack, or of what is certain.
     private mutating func step(isInnermost: Bool) -> Bool {
+        #if arch(x86_64)
+        if isInnermost, let end = Prologue.epilogue(at: pc), let target = stack[sp &+ end.returnAddress],
+            code.isReturnAddress(target)
+        {
+            if let saved = end.framePointer { fp = stack[sp &+ saved].map(Self.stripped) }
+            return move(to: target, sp: sp &+ end.returnAddress &+ 8)
+        }
+        #endif
         // A return address may be behind the function's last instruction; the call before it is inside.
         guard let info = CallFrameInfo.find(isInnermost ? pc : pc - 1) else {
             return stepByPrologue(isInnermost: isInnermost) || followRecord()
@@ -96,11 +104,16 @@ struct StackUnwinder {
             guard let target = stack[sp &+ bytes] else { return false }
             return move(to: target, sp: sp &+ bytes &+ 8)
         }
-        // A jump into another library (PLT), which is no function: whoever called it is on top of the stack.
-        guard isInnermost, let target = stack[sp], code.isReturnAddress(target),
-            let callee = Prologue.directCallee(before: target), callee <= pc, pc - callee < 16
-        else { return false }
-        return move(to: target, sp: sp &+ 8)
+        // A function that its library keeps to itself, or a jump into another library (PLT), which is no function at all.
+        // Whoever called it has said so by name.
+        for address in stride(from: sp, to: min(sp &+ 256, fp ?? .max), by: 8) {
+            guard let target = stack[address], code.isReturnAddress(target),
+                let callee = Prologue.directCallee(before: target), callee <= inside, inside - callee < 2048
+            else { continue }
+            if case .framePointer = Prologue.effect(from: callee, to: inside) { return false }
+            return move(to: target, sp: address &+ 8)
+        }
+        return false
         #else
         return false
         #endif

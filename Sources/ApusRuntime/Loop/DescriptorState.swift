@@ -3,6 +3,13 @@
 package protocol DescriptorWatcher: AnyObject {
     /// The descriptor became readable, was closed by its peer, or its deadline passed (`.timedOut`).
     func descriptorChanged(_ outcome: WaitOutcome)
+
+    /// What the watchdog calls the time spent in ``descriptorChanged(_:)``.
+    var jobKind: BlockReport.JobKind { get }
+}
+
+extension DescriptorWatcher {
+    package var jobKind: BlockReport.JobKind { .callback }
 }
 
 /// What the loop knows about one descriptor, or about one end of an in-memory stream (`fd` is -1 then).

@@ -56,7 +56,7 @@ extension EventLoop {
                 slot.pointee.reader = .init()
                 waiting.resume(returning: .ready)
             } else if let watcher = slot.pointee.watcher {
-                runCallback(kind: .callback) {
+                runCallback(kind: watcher.jobKind) {
                     watcher.descriptorChanged(.ready)
                 }
                 return
@@ -98,7 +98,7 @@ extension EventLoop {
         if let watcher = slot.pointee.watcher {
             if slot.pointee.idleDeadline <= now {
                 slot.pointee.idleDeadline = .max
-                watcher.descriptorChanged(.timedOut)
+                runCallback(kind: watcher.jobKind) { watcher.descriptorChanged(.timedOut) }
                 // The watcher may have closed the descriptor.
                 guard state.pointee.descriptors[token] != nil else { return }
             }

@@ -132,21 +132,29 @@ extension EventLoop {
         state.pointee.isClosed = true
         for slot in state.pointee.descriptors.open { endWaits(slot.pointee.token, with: .closed) }
         while let action = state.pointee.timers.popDue(at: .max) {
-            if case .resume(let continuation) = action { continuation.resume(returning: .closed) }
+            switch action {
+            case .resume(let continuation): continuation.resume(returning: .closed)
+            case .call(let call): call.cancel()
+            case .descriptor, .none: break
+            }
         }
         state.pointee.scratch?.deallocate()
         state.pointee.scratch = nil
+        // Taken before the inbox closes: from then on another thread's job may run at once on ``shared``'s thread, as this
+        // executor, and own `state`.
+        var ready = Deque<UnownedJob>()
+        swap(&ready, &state.pointee.ready)
         let left = inbox.close()
         selector.deinitialize(count: 1)
         selector.deallocate()
+        for job in ready { EventLoop.shared.post(.orphan(job, self)) }
         for item in left {
             switch item {
-            case .job(let job): post(.job(job))
+            case .job(let job): EventLoop.shared.post(.orphan(job, self))
             case .orphan(let job, let loop): EventLoop.shared.post(.orphan(job, loop))
             case .call(let body): EventLoop.shared.post(.call(body))
             }
         }
-        while let job = state.pointee.ready.popFirst() { EventLoop.shared.post(.orphan(job, self)) }
     }
 
     private func startMonitor() {

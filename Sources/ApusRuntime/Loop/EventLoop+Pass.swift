@@ -70,7 +70,8 @@ extension EventLoop {
         let state = self.state
         takeInbox()
         var timeout: Int64 = 0
-        if state.pointee.ready.isEmpty {
+        // A call from the inbox may have ended the loop's turn.
+        if state.pointee.ready.isEmpty, !state.pointee.isFinished {
             timeout = options.clock == .virtual ? virtualTimeout() : realTimeout()
         }
         if timeout != 0, !inbox.prepareToSleep() { timeout = 0 }
@@ -115,9 +116,11 @@ extension EventLoop {
         if state.pointee.descriptors.open.contains(where: { $0.pointee.awaitsSystem }) {
             return virtualStandstill()
         }
-        guard let next = state.pointee.timers.next else { return virtualStandstill() }
+        // "For ever" never comes, however long nothing else happens.
+        guard let next = state.pointee.timers.next, next != .max else { return virtualStandstill() }
         if inbox.mayHaveItems { return 0 }
         state.pointee.now = max(state.pointee.now, next)
+        virtualNow.store(state.pointee.now, ordering: .releasing)
         return 0
     }
 
@@ -125,8 +128,12 @@ extension EventLoop {
     private func virtualStandstill() -> Int64 {
         if state.pointee.standstillReported { return -1 }
         let now = apus_monotonic_now()
-        if state.pointee.standstillSince == nil { state.pointee.standstillSince = now }
-        let left = 5_000_000_000 - (now - (state.pointee.standstillSince ?? now))
+        if state.pointee.standstillJobs != state.pointee.statistics.jobs {
+            // Something has run since the clock last stood still.
+            state.pointee.standstillJobs = state.pointee.statistics.jobs
+            state.pointee.standstillSince = now
+        }
+        let left = state.pointee.standstillSince &+ 5_000_000_000 &- now
         if left > 0 { return left }
         state.pointee.standstillReported = true
         let waiting = state.pointee.descriptors.open.filter { $0.pointee.awaitsSystem }.map(\.pointee.fd)

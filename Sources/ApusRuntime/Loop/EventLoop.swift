@@ -30,6 +30,8 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     /// while it is not zero.
     let inFlight = Atomic<Int>(0)
     let registry = TaskRegistry()
+    /// Virtual time as other threads see it.
+    let virtualNow = Atomic<Int64>(0)
     private let forkEpoch = apus_fork_epoch()
 
     /// The loop's name, as logs and reports show it.
@@ -126,6 +128,9 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         if forkEpoch != apus_fork_epoch() { throw .forked(name) }
         if isCurrent, state.pointee.isClosed { throw .closed(name) }
     }
+
+    /// The error of a loop that was closed; nil while it is open. Loop thread only.
+    package var closedError: LoopError? { state.pointee.isClosed ? .closed(name) : nil }
 
     var isForked: Bool { forkEpoch != apus_fork_epoch() }
 

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The time of an ``EventLoop``: monotonic, or virtual.
 ///
 /// Virtual time jumps to the next timer when nothing can run and nothing is in flight outside (offloaded calls, name lookups,
@@ -25,10 +27,8 @@ public struct LoopClock: Clock, Sendable {
 
     /// The current moment.
     public var now: Instant {
-        // Off the loop's thread virtual time could change while it is read; there it is read on the loop's behalf as zero
-        // progress: only the monotonic clock has a meaning elsewhere.
-        loop.options.clock == .monotonic || loop.isCurrent
-            ? Instant(nanoseconds: loop.currentTime()) : Instant(nanoseconds: 0)
+        if loop.options.clock == .monotonic || loop.isCurrent { return Instant(nanoseconds: loop.currentTime()) }
+        return Instant(nanoseconds: loop.virtualNow.load(ordering: .acquiring))
     }
 
     public var minimumResolution: Duration { .nanoseconds(1) }

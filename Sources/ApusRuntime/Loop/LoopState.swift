@@ -18,8 +18,9 @@ struct LoopState: ~Copyable {
     var monitor: BlockMonitor?
     var statistics = LoopStatistics()
     var scratch: UnsafeMutableRawBufferPointer?
-    /// Virtual time: since when nothing of ours can move the clock, and whether that was said.
-    var standstillSince: Int64?
+    /// Virtual time: since when nothing of ours can move the clock, how many jobs had run by then, and whether it was said.
+    var standstillSince: Int64 = 0
+    var standstillJobs = -1
     var standstillReported = false
 }
 

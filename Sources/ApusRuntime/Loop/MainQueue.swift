@@ -17,6 +17,8 @@ final class MainQueue: DescriptorWatcher {
         descriptor.watch(self, idleDeadline: .max)
     }
 
+    var jobKind: BlockReport.JobKind { .mainQueue }
+
     func descriptorChanged(_ outcome: WaitOutcome) {
         // Edge-triggered: each write to the eventfd is a new event, so it need not be read.
         _dispatch_main_queue_callback_4CF(nil)

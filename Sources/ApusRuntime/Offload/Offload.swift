@@ -12,7 +12,8 @@ import Synchronization
 /// - Parameters:
 ///   - pool: ``OffloadPool/blocking`` (the default) for calls that wait, ``OffloadPool/cpu`` for calls that compute.
 ///   - body: a synchronous function. Asynchronous code needs no thread: await it.
-/// - Throws: what `body` throws; `CancellationError`; ``OffloadError`` if the pool's queue is full.
+/// - Throws: what `body` throws; `CancellationError`; ``OffloadError`` if the pool's queue is full;
+///   ``LoopError`` `.loopClosed` on a closed loop.
 ///
 /// Cancel safety: ends the wait at once. A call that has not begun never runs; one that has begun cannot be stopped: it goes on
 /// to its end on its thread, and its result is dropped.
@@ -22,6 +23,7 @@ public func offload<Success: Sendable>(
 ) async throws -> Success {
     try Task.checkCancellation()
     let loop = EventLoop.current
+    try loop?.checkOpen()
     try pool.pool.admit()
     let call = OffloadedCall(body)
     loop?.beginExternalWork()

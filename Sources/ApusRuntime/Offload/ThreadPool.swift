@@ -1,5 +1,7 @@
+import CApus
 import DequeModule
 import Glibc
+import Synchronization
 
 /// Threads that appear when there is work and leave when there is none, as a task executor.
 ///
@@ -16,19 +18,19 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
     private var queue = Deque<UnownedJob>()
     private var threads = 0
     private var idle = 0
+    /// Threads in the middle of a call.
+    private var busy = 0
     /// Calls admitted whose job has not begun.
     private var waiting = 0
+    /// The fork after which the pool's threads are there: a child process has none of its parent's.
+    private let forkEpoch = Atomic(apus_fork_epoch())
+    private static let forkLock = Mutex(())
 
     init(name: String, maximumThreads: Int, maximumQueue: Int) {
         self.name = name
         self.maximumThreads = max(1, maximumThreads)
         self.maximumQueue = max(1, maximumQueue)
-        pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        pthread_condattr_init(&attributes)
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(condition, &attributes)
-        pthread_condattr_destroy(&attributes)
+        initializeLocks()
         // Tasks hold their executor unowned, and its threads may be anywhere: pools live as long as the process.
         _ = Unmanaged.passRetained(self)
     }
@@ -37,9 +39,11 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
     ///
     /// - Throws: ``OffloadError`` if the queue is full, or there is no thread and the system gives none.
     func admit() throws {
+        if forkEpoch.load(ordering: .acquiring) != apus_fork_epoch() { startAfresh() }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        guard waiting < maximumQueue else { throw OffloadError(.queueFull, pool: name, bound: maximumQueue) }
+        // A call for which there is, or may be, a free thread does not wait.
+        guard waiting < maximumQueue + (maximumThreads - busy) else { throw OffloadError(.queueFull, pool: name, bound: maximumQueue) }
         waiting += 1
         guard waiting > idle, threads < maximumThreads else { return }
         do {
@@ -50,6 +54,26 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
             guard threads == 0 else { return }
             waiting -= 1
             throw OffloadError(.noThread, pool: name, cause: error)
+        }
+    }
+
+    private func initializeLocks() {
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    /// In the child of a fork: the threads are gone, and one of them may have held the lock.
+    private func startAfresh() {
+        Self.forkLock.withLock { _ in
+            guard forkEpoch.load(ordering: .acquiring) != apus_fork_epoch() else { return }
+            initializeLocks()
+            queue = []
+            (threads, idle, busy, waiting) = (0, 0, 0, 0)
+            forkEpoch.store(apus_fork_epoch(), ordering: .releasing)
         }
     }
 
@@ -67,9 +91,11 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
         while true {
             if let job = queue.popFirst() {
                 waiting = max(0, waiting - 1)
+                busy += 1
                 pthread_mutex_unlock(mutex)
                 job.runSynchronously(on: executor)
                 pthread_mutex_lock(mutex)
+                busy -= 1
                 continue
             }
             var deadline = timespec()

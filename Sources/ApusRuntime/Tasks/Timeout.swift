@@ -67,7 +67,10 @@ private func runWithTimeout<Success>(
     isolation: isolated (any Actor)?,
     _ timed: TimedBody<Success>
 ) async {
-    let timer = (EventLoop.current ?? .shared).schedule(after: duration, timed.scope.expire)
+    // A closed loop keeps no time.
+    let current = EventLoop.current
+    let loop = if let current, current.closedError == nil { current } else { EventLoop.shared }
+    let timer = loop.schedule(after: duration, timed.scope.expire)
     // One child, since Swift can cancel only a task. It captures `isolation`, and so runs with it.
     await withTaskGroup(of: Void.self) { group in
         group.addTask {

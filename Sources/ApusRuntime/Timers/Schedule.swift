@@ -2,7 +2,7 @@ import Synchronization
 
 /// A function that a loop will run: see ``EventLoop/schedule(_:)``.
 ///
-/// Dropping the handle does not cancel the call.
+/// Dropping the handle does not cancel the call. The loop's end does.
 public final class ScheduledCall: Sendable {
     private enum State {
         case waiting(@Sendable () -> Void, TimerID)
@@ -92,7 +92,10 @@ extension EventLoop {
     }
 
     private func insert(_ call: ScheduledCall, at deadline: Int64) {
-        guard !state.pointee.isClosed else { return }
+        guard !state.pointee.isClosed else {
+            call.cancel()
+            return
+        }
         let timer = state.pointee.timers.reserve()
         guard call.waits(for: timer) else {
             _ = state.pointee.timers.remove(timer)

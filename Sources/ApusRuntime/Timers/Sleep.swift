@@ -49,9 +49,10 @@ extension EventLoop {
         let id = state.pointee.timers.reserve()
         let outcome = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
-                if Task.isCancelled {
+                // Looked at here, inside: the task may have been enqueued anew since, and the loop closed.
+                if Task.isCancelled || state.pointee.isClosed {
                     _ = state.pointee.timers.remove(id)
-                    continuation.resume(returning: WaitOutcome.cancelled)
+                    continuation.resume(returning: Task.isCancelled ? WaitOutcome.cancelled : .closed)
                 } else {
                     state.pointee.timers.arm(id, at: deadline, .resume(continuation))
                 }
