@@ -15,8 +15,17 @@ static _Thread_local void *current_loop;
 void *apus_current_loop(void) { return current_loop; }
 
 static _Atomic uint32_t fork_epoch;
+static _Atomic bool ignores_sigpipe;
+
+static void set_sigpipe(void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGPIPE, &action, NULL);
+}
 
 static void forked_in_child(void) {
+    // What the child executes expects the default: `yes | head` must end. A loop made in the child ignores it again.
+    if (atomic_exchange_explicit(&ignores_sigpipe, false, memory_order_relaxed)) set_sigpipe(SIG_DFL);
     // The child has one thread, and none of the parent's loops runs in it: its epoll set is shared with the parent.
     current_loop = NULL;
     atomic_fetch_add_explicit(&fork_epoch, 1, memory_order_relaxed);
@@ -118,16 +127,11 @@ void apus_interrupt_remove(void) {
     atomic_store(&interrupt_eventfd, -1);
 }
 
-static void ignore_sigpipe(void) {
-    struct sigaction old;
-    if (sigaction(SIGPIPE, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL) {
-        struct sigaction action = {.sa_handler = SIG_IGN};
-        sigemptyset(&action.sa_mask);
-        sigaction(SIGPIPE, &action, NULL);
-    }
-}
-
 void apus_ignore_sigpipe(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, ignore_sigpipe);
+    struct sigaction old;
+    if (atomic_load_explicit(&ignores_sigpipe, memory_order_relaxed)) return;
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL) {
+        set_sigpipe(SIG_IGN);
+        atomic_store_explicit(&ignores_sigpipe, true, memory_order_relaxed);
+    }
 }
