@@ -51,6 +51,10 @@ let package = Package(
         .library(name: "ApusTesting", targets: ["ApusTesting"]),
         .executable(name: "apus", targets: ["ApusCLI"]),
     ],
+    traits: [
+        .default(enabledTraits: ["TLS"]),
+        .trait(name: "TLS", description: "TLS by the system's OpenSSL 3 (libssl-dev). Without it, https is an error that says so."),
+    ],
     dependencies: [
         // No traits: the default one links FoundationEssentials, which the runtime and the wire layer do without.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -71,7 +75,13 @@ let package = Package(
             // The main queue's two entry points (MainQueue.swift) live in libdispatch, which Swift links anyway.
             linkerSettings: [.linkedLibrary("dispatch")]
         ),
-        .target(name: "ApusNet", dependencies: ["ApusRuntime", "CApus", .logging]),
+        .target(
+            name: "ApusNet",
+            dependencies: [
+                "ApusRuntime", "CApus", .logging, .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
+            ]
+        ),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // Features.
         .target(
@@ -82,7 +92,12 @@ let package = Package(
             name: "ApusHTTPServer",
             dependencies: ["ApusNet", "ApusRuntime", "ApusWire", .httpTypes, .logging]
         ),
-        .target(name: "ApusTesting", dependencies: ["ApusNet", "ApusRuntime", .logging]),
+        .target(
+            name: "ApusTesting",
+            dependencies: [
+                "ApusNet", "ApusRuntime", .logging, .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
+            ]
+        ),
         .target(
             name: "Apus",
             dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusWire", .httpTypes]
@@ -120,7 +135,7 @@ extension Target.Dependency {
 }
 
 // One set of settings for all targets; user code is compiled as its authors would compile it.
-for target in package.targets where target.name != "CApus" {
+for target in package.targets where target.name != "CApus" && target.type != .system {
     var settings: [SwiftSetting] = target.swiftSettings ?? []
     settings.append(.swiftLanguageMode(.v6))
     if !target.name.hasPrefix("UserCode") {

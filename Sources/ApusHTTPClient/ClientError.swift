@@ -6,7 +6,7 @@ public import HTTPTypes
 //   you        invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge, decodingFailed
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
 //              tooManyRedirects, invalidRedirect, statusNotSuccess
-//   the world  unknownHost, connectionFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout, acquireTimeout, totalTimeout
+//   the world  unknownHost, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout, acquireTimeout, totalTimeout
 
 /// What went wrong with a request.
 ///
@@ -19,7 +19,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
                 decodingFailed
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
             case tooManyRedirects, invalidRedirect, statusNotSuccess
-            case unknownHost, connectionFailed
+            case unknownHost, connectionFailed, tlsFailed
             case connectTimeout, writeTimeout, headTimeout, idleTimeout, acquireTimeout, totalTimeout
         }
 
@@ -61,6 +61,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let unknownHost = Code(kind: .unknownHost)
         /// No connection, or it broke: see ``ClientError/cause``.
         public static let connectionFailed = Code(kind: .connectionFailed)
+        /// TLS did not come about: see ``ClientError/cause``, a `TLSError`, for which check failed.
+        public static let tlsFailed = Code(kind: .tlsFailed)
         /// ``Timeouts/connect`` passed.
         public static let connectTimeout = Code(kind: .connectTimeout)
         /// ``Timeouts/idle`` passed while the server took none of the request.

@@ -32,6 +32,10 @@ public final class HTTPServer: Sendable {
         public var connectionLimit = 10_000
         /// What is left of a request's body after its response is read up to this many bytes, to keep the connection.
         public var drainLimit = 64 * 1024
+        /// Serves https with this identity; nil serves http.
+        public var tls: TLSServerConfiguration?
+        /// How long a client's TLS handshake may take.
+        public var handshakeTimeout: Duration = .seconds(15)
         /// What a client may send.
         public var limits = HTTP1Limits()
         /// Where the server logs; it logs little.

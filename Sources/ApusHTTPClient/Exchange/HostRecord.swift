@@ -12,6 +12,7 @@ final class HostRecord {
     let uri: URI
     let host: String
     let port: Int
+    let isSecure: Bool
     /// Exchanges under way: while there is one, the record and its number in the pool stay.
     @exclusivity(unchecked) var users = 0
     /// `Host`, `User-Agent`, `Accept` and the session's own fields, each with its line end.
@@ -22,6 +23,7 @@ final class HostRecord {
         self.index = index
         self.uri = uri
         host = uri.host
+        isSecure = uri.isSecure
         port = uri.effectivePort ?? 0
         var fields = HTTPFields()
         // RFC 9110 §7.2: Host comes first.

@@ -1,3 +1,4 @@
+public import ApusNet
 public import ApusWire
 public import HTTPTypes
 public import Logging
@@ -30,6 +31,8 @@ extension ClientSession {
         public var userAgent = "Apus/0.1"
         /// The most that ``ClientResponse/bytes(limit:)`` and its siblings collect, in bytes, unless told otherwise.
         public var bodyLimit = 256 * 1024 * 1024
+        /// How https is spoken and checked.
+        public var tls = TLSConfiguration()
         /// What a peer may send.
         public var limits = HTTP1Limits()
         /// Where the session logs; it logs little.

@@ -216,7 +216,10 @@ extension SessionCore {
 
     private static func isDeadConnection(_ error: any Error) -> Bool {
         if let error = error as? HTTP1Error { return error.code == .closedBeforeResponse }
-        if let error = error as? NetError { return error.code == .connectionReset || error.code == .brokenPipe }
+        if let error = error as? NetError {
+            // Over TLS a close without close_notify is an error of its own.
+            return [.connectionReset, .brokenPipe, .unexpectedEnd].contains(error.code)
+        }
         return false
     }
 
@@ -256,10 +259,15 @@ extension SessionCore {
             case .timedOut:
                 let code = exchange.code(.connectTimeout)
                 return (code, "\(explain(code, exchange.timeouts)) \(error)")
+            case .unexpectedEnd: return (.closedInBody, "\(error)")
             case .connectionReset, .brokenPipe:
                 return (.connectionClosed, "The server broke the connection off. \(error)")
             default: return (.connectionFailed, "\(error)")
             }
+        case let error as TLSError:
+            guard error.isTimeout else { return (.tlsFailed, "\(error)") }
+            let code = exchange.code(.connectTimeout)
+            return (code, "\(explain(code, exchange.timeouts)) \(error)")
         default: return (.connectionFailed, "\(error)")
         }
     }

@@ -79,16 +79,11 @@ final class SessionCore: @unchecked Sendable {
 
     private static func checkScheme(_ exchange: Exchange) throws {
         switch exchange.uri.scheme {
-        case "http": return
-        case "https":
-            throw exchange.error(
-                .unsupportedScheme,
-                "https is not supported yet: this build of Apus has no TLS. Use an http URL."
-            )
+        case "http", "https": return
         default:
             throw exchange.error(
                 .unsupportedScheme,
-                "The scheme “\(exchange.uri.scheme)” is not one that a session speaks: use http."
+                "The scheme “\(exchange.uri.scheme)” is not one that a session speaks: use http or https."
             )
         }
     }
@@ -177,7 +172,7 @@ final class SessionCore: @unchecked Sendable {
         _ exchange: Exchange
     ) async throws -> ClientConnection {
         let deadline = exchange.deadline(exchange.limits.connect)
-        let transport: any Transport
+        var transport: any Transport
         if let connector {
             transport = try await connector(host, loop)
         } else {
@@ -185,6 +180,7 @@ final class SessionCore: @unchecked Sendable {
             transport = try await Connector.connect(toAny: addresses, host: host.host, on: loop, deadline: deadline) {
                 exchange.waiting = .descriptor($0.token)
             }
+            if host.isSecure { transport = try await secure(transport, host, exchange, deadline: deadline) }
         }
         guard !isClosed else {
             transport.close()
@@ -195,6 +191,18 @@ final class SessionCore: @unchecked Sendable {
         while connections.count <= id { connections.append(nil) }
         connections[id] = connection
         return connection
+    }
+
+    private func secure(
+        _ transport: any Transport,
+        _ host: HostRecord,
+        _ exchange: Exchange,
+        deadline: Int64
+    ) async throws -> any Transport {
+        exchange.waiting = .descriptor(transport.descriptor.token)
+        var tls = configuration.tls
+        if tls.applicationProtocols.isEmpty { tls.applicationProtocols = ["http/1.1"] }
+        return try await TLSTransport.connect(over: transport, host: host.host, configuration: tls, deadline: deadline)
     }
 
     private func addresses(of host: HostRecord, deadline: Int64) async throws -> [SocketAddress] {

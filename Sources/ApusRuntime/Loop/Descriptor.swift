@@ -115,3 +115,10 @@ package struct Descriptor {
         loop.unregister(slot)
     }
 }
+
+extension Descriptor {
+    /// Notes that a read would find something although the system says nothing: bytes that a layer above has read ahead.
+    package func noteReadable() {
+        if isOpen { slot.pointee.isReadable = true }
+    }
+}

@@ -1,0 +1,110 @@
+package import ApusRuntime
+
+/// TLS over another transport: a transport itself, so that TLS inside TLS works too. Loop thread only.
+package final class TLSTransport: Transport {
+    private let lower: any Transport
+    private let engine: any TLSEngine
+    package let descriptor: Descriptor
+
+    private init(_ lower: any Transport, _ engine: any TLSEngine) {
+        self.lower = lower
+        self.engine = engine
+        descriptor = lower.descriptor
+    }
+
+    /// Shakes hands as a client.
+    ///
+    /// - Parameter deadline: nanoseconds of the loop's clock, `Int64.max` for none.
+    /// - Throws: ``TLSError``; ``NetError``; `CancellationError` when the wait was ended by ``Descriptor/endWaits(_:)`` or the task was
+    ///   cancelled. `lower` is closed then.
+    package static func connect(
+        over lower: any Transport,
+        host: String,
+        configuration: TLSConfiguration,
+        deadline: Int64
+    ) async throws -> TLSTransport {
+        try await start(lower, deadline, peer: host) { try TLSEngines.client(over: lower, host: host, configuration) }
+    }
+
+    /// Shakes hands as a server: see ``connect(over:host:configuration:deadline:)``.
+    package static func accept(
+        over lower: any Transport,
+        configuration: TLSServerConfiguration,
+        deadline: Int64
+    ) async throws -> TLSTransport {
+        let peer = lower.remoteAddress?.description ?? "the client"
+        return try await start(lower, deadline, peer: peer) { try TLSEngines.server(over: lower, configuration) }
+    }
+
+    private static func start(
+        _ lower: any Transport,
+        _ deadline: Int64,
+        peer: String,
+        _ makeEngine: () throws -> any TLSEngine
+    ) async throws -> TLSTransport {
+        do {
+            let transport = TLSTransport(lower, try makeEngine())
+            while true {
+                let outcome: WaitOutcome
+                switch try transport.engine.handshake() {
+                case .done:
+                    transport.notePending()
+                    return transport
+                case .wantsRead: outcome = await lower.descriptor.waitReadable(deadline: deadline)
+                case .wantsWrite: outcome = await lower.descriptor.waitWritable(deadline: deadline)
+                }
+                switch outcome {
+                case .ready: continue
+                case .timedOut: throw TLSError(.timedOut, "The TLS handshake with \(peer) took longer than was allowed.")
+                case .cancelled: throw CancellationError()
+                case .closed, .busy: throw NetError(.closed, "The connection was closed during the TLS handshake.")
+                }
+            }
+        } catch {
+            lower.close()
+            throw error
+        }
+    }
+
+    /// What was agreed on.
+    package var info: TLSInfo { engine.info }
+
+    package func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
+        do throws(TLSError) {
+            let count = try engine.read(into: buffer)
+            notePending()
+            return count
+        } catch {
+            let code: NetError.Code = error.code == .truncated ? .unexpectedEnd : .connectionReset
+            throw NetError(code, error.description)
+        }
+    }
+
+    package func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? {
+        do throws(TLSError) {
+            return try engine.write(bytes)
+        } catch {
+            throw NetError(.brokenPipe, error.description)
+        }
+    }
+
+    /// The system's descriptor knows nothing of the plaintext that has been decrypted and not yet read.
+    private func notePending() {
+        if engine.hasPending { descriptor.noteReadable() }
+    }
+
+    package func finishSending() {
+        engine.closeNotify()
+        lower.finishSending()
+    }
+
+    package func close() {
+        engine.closeNotify()
+        lower.close()
+    }
+
+    package func abort() { lower.abort() }
+
+    package var remoteAddress: SocketAddress? { lower.remoteAddress }
+    package var localAddress: SocketAddress? { lower.localAddress }
+}
