@@ -53,7 +53,10 @@ let package = Package(
     ],
     traits: [
         .default(enabledTraits: ["TLS"]),
-        .trait(name: "TLS", description: "TLS by the system's OpenSSL 3 (libssl-dev). Without it, https is an error that says so."),
+        .trait(
+            name: "TLS",
+            description: "TLS by the system's OpenSSL 3 (libssl-dev). Without it, https is an error that says so."
+        ),
     ],
     dependencies: [
         // No traits: the default one links FoundationEssentials, which the runtime and the wire layer do without.

@@ -39,7 +39,11 @@ public final class TestCertificateAuthority: @unchecked Sendable {
     public convenience init(name: String = "Apus test root") throws {
         let key = try Self.generate(.p256)
         let root = try Self.make(
-            subject: name, key: key, issuer: nil, issuerKey: key, days: -1...30,
+            subject: name,
+            key: key,
+            issuer: nil,
+            issuerKey: key,
+            days: -1...30,
             extensions: [(NID_basic_constraints, "critical,CA:TRUE"), (NID_key_usage, "critical,keyCertSign,cRLSign")]
         )
         self.init(root: root, key: key, chain: "")
@@ -61,7 +65,11 @@ public final class TestCertificateAuthority: @unchecked Sendable {
     public func intermediate(name: String = "Apus test intermediate") throws -> TestCertificateAuthority {
         let key = try Self.generate(.p256)
         let made = try Self.make(
-            subject: name, key: key, issuer: root, issuerKey: rootKey, days: -1...30,
+            subject: name,
+            key: key,
+            issuer: root,
+            issuerKey: rootKey,
+            days: -1...30,
             extensions: [(NID_basic_constraints, "critical,CA:TRUE"), (NID_key_usage, "critical,keyCertSign,cRLSign")]
         )
         return TestCertificateAuthority(root: made, key: key, chain: Self.pem { PEM_write_bio_X509($0, made) } + chain)
@@ -91,7 +99,11 @@ public final class TestCertificateAuthority: @unchecked Sendable {
         let alternatives = names.map { "DNS:\($0)" } + addresses.map { "IP:\($0)" }
         if !alternatives.isEmpty { extensions.append((NID_subject_alt_name, alternatives.joined(separator: ","))) }
         let made = try Self.make(
-            subject: names.first ?? addresses.first ?? "nobody", key: key, issuer: root, issuerKey: rootKey, days: days,
+            subject: names.first ?? addresses.first ?? "nobody",
+            key: key,
+            issuer: root,
+            issuerKey: rootKey,
+            days: days,
             extensions: extensions
         )
         defer { X509_free(made) }
@@ -106,7 +118,11 @@ public final class TestCertificateAuthority: @unchecked Sendable {
         let key = try generate(.p256)
         defer { EVP_PKEY_free(key) }
         let made = try make(
-            subject: names.first ?? "nobody", key: key, issuer: nil, issuerKey: key, days: -1...10,
+            subject: names.first ?? "nobody",
+            key: key,
+            issuer: nil,
+            issuerKey: key,
+            days: -1...10,
             extensions: [(NID_subject_alt_name, names.map { "DNS:\($0)" }.joined(separator: ","))]
         )
         defer { X509_free(made) }
@@ -136,7 +152,9 @@ public final class TestCertificateAuthority: @unchecked Sendable {
         days: ClosedRange<Int>,
         extensions: [(Int32, String)]
     ) throws -> OpaquePointer {
-        guard let made = X509_new() else { throw TestCertificateError(description: "OpenSSL cannot make a certificate") }
+        guard let made = X509_new() else {
+            throw TestCertificateError(description: "OpenSSL cannot make a certificate")
+        }
         X509_set_version(made, 2)
         ASN1_INTEGER_set(X509_get_serialNumber(made), Int.random(in: 1...Int(Int32.max)))
         X509_gmtime_adj(X509_getm_notBefore(made), days.lowerBound * day)
@@ -170,5 +188,7 @@ public final class TestCertificateAuthority: @unchecked Sendable {
 /// OpenSSL would not make a certificate for a test.
 public struct TestCertificateError: Error, CustomStringConvertible {
     public var description: String
+
+    public init(description: String) { self.description = description }
 }
 #endif

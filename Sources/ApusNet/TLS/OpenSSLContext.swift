@@ -44,7 +44,10 @@ final class OpenSSLContext: @unchecked Sendable {
         protocols = try Self.wireFormat(configuration.applicationProtocols)
         pointer = try Self.make(TLS_client_method())
         guard !configuration.pins.contains(where: { $0.count != 32 }) else {
-            throw TLSError(.badConfiguration, "A pin is not 32 bytes long: pins are SHA-256 digests of SubjectPublicKeyInfo.")
+            throw TLSError(
+                .badConfiguration,
+                "A pin is not 32 bytes long: pins are SHA-256 digests of SubjectPublicKeyInfo."
+            )
         }
         if configuration.isVerifying {
             SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, OpenSSLEngine.noteRefusedCertificate)
@@ -206,13 +209,24 @@ final class OpenSSLContext: @unchecked Sendable {
         return result
     }
 
-    private static let selectProtocol: SSL_CTX_alpn_select_cb_func = { _, chosen, chosenCount, offered, offeredCount, argument in
+    private static let selectProtocol: SSL_CTX_alpn_select_cb_func = {
+        _,
+        chosen,
+        chosenCount,
+        offered,
+        offeredCount,
+        argument in
         guard let argument else { return SSL_TLSEXT_ERR_NOACK }
         let context = Unmanaged<OpenSSLContext>.fromOpaque(argument).takeUnretainedValue()
         return context.protocols.withUnsafeBufferPointer { ours in
             var selected: UnsafeMutablePointer<UInt8>?
             let found = SSL_select_next_proto(
-                &selected, chosenCount, ours.baseAddress, UInt32(ours.count), offered, offeredCount
+                &selected,
+                chosenCount,
+                ours.baseAddress,
+                UInt32(ours.count),
+                offered,
+                offeredCount
             )
             guard found == OPENSSL_NPN_NEGOTIATED, let selected else { return SSL_TLSEXT_ERR_NOACK }
             chosen?.pointee = UnsafePointer(selected)

@@ -34,8 +34,11 @@ final class OpenSSLEngine: TLSEngine {
             let parameters = SSL_get0_param(ssl)
             X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
             let isSet =
-                isLiteral ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host) : X509_VERIFY_PARAM_set1_host(parameters, host, 0)
-            guard isSet == 1 else { throw TLSError(.badConfiguration, "“\(host)” cannot be checked against a certificate.") }
+                isLiteral
+                ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host) : X509_VERIFY_PARAM_set1_host(parameters, host, 0)
+            guard isSet == 1 else {
+                throw TLSError(.badConfiguration, "“\(host)” cannot be checked against a certificate.")
+            }
         }
         if !context.protocols.isEmpty { SSL_set_alpn_protos(ssl, context.protocols, UInt32(context.protocols.count)) }
     }
@@ -127,7 +130,8 @@ final class OpenSSLEngine: TLSEngine {
         SSL_get0_alpn_selected(ssl, &name, &count)
         return TLSInfo(
             version: String(cString: SSL_get_version(ssl)),
-            cipher: SSL_get_current_cipher(ssl).flatMap { SSL_CIPHER_get_name($0) }.map { String(cString: $0) } ?? "none",
+            cipher: SSL_get_current_cipher(ssl).flatMap { SSL_CIPHER_get_name($0) }.map { String(cString: $0) }
+                ?? "none",
             applicationProtocol: name.map {
                 String(decoding: UnsafeBufferPointer(start: $0, count: Int(count)), as: UTF8.self)
             },
@@ -190,7 +194,10 @@ final class OpenSSLEngine: TLSEngine {
             }
         }
         hasFailed = true
-        throw TLSError(.pinMismatch, "The key of \(peer)'s certificate is none of the \(context.pins.count) that are pinned.")
+        throw TLSError(
+            .pinMismatch,
+            "The key of \(peer)'s certificate is none of the \(context.pins.count) that are pinned."
+        )
     }
 
     // MARK: The BIO

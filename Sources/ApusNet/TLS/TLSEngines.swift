@@ -17,7 +17,9 @@ enum TLSEngines {
         #endif
     }
 
-    static func server(over lower: any Transport, _ configuration: TLSServerConfiguration) throws(TLSError) -> any TLSEngine {
+    static func server(over lower: any Transport, _ configuration: TLSServerConfiguration) throws(TLSError)
+        -> any TLSEngine
+    {
         #if TLS
         return try OpenSSLEngine(server: try OpenSSLContext.server(configuration), over: lower)
         #else
@@ -27,7 +29,10 @@ enum TLSEngines {
 
     #if !TLS
     private static var unavailable: TLSError {
-        TLSError(.unavailable, "This build of Apus has no TLS. Build with the package trait `TLS` (its default), which needs OpenSSL 3.")
+        TLSError(
+            .unavailable,
+            "This build of Apus has no TLS. Build with the package trait `TLS` (its default), which needs OpenSSL 3."
+        )
     }
     #endif
 }

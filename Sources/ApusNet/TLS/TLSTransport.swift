@@ -55,7 +55,8 @@ package final class TLSTransport: Transport {
                 }
                 switch outcome {
                 case .ready: continue
-                case .timedOut: throw TLSError(.timedOut, "The TLS handshake with \(peer) took longer than was allowed.")
+                case .timedOut:
+                    throw TLSError(.timedOut, "The TLS handshake with \(peer) took longer than was allowed.")
                 case .cancelled: throw CancellationError()
                 case .closed, .busy: throw NetError(.closed, "The connection was closed during the TLS handshake.")
                 }
@@ -71,7 +72,7 @@ package final class TLSTransport: Transport {
 
     package func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
         do throws(TLSError) {
-            let count = try engine.read(into: buffer)
+            guard let count = try engine.read(into: buffer) else { return nil }
             notePending()
             return count
         } catch {
@@ -88,7 +89,8 @@ package final class TLSTransport: Transport {
         }
     }
 
-    /// The system's descriptor knows nothing of the plaintext that has been decrypted and not yet read.
+    /// The system's descriptor knows nothing of what OpenSSL has read ahead. Only after a read that found something: the rest may be
+    /// a part of a record, and the read that finds nothing has asked the transport, which then waits as usual.
     private func notePending() {
         if engine.hasPending { descriptor.noteReadable() }
     }
