@@ -89,6 +89,18 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The same address with another port; a Unix socket's path as it is.
+    func with(port: Int) -> SocketAddress {
+        var copy = self
+        let number = UInt16(truncatingIfNeeded: port)
+        switch storage {
+        case .ipv4(let address, _): copy.storage = .ipv4(address, number)
+        case .ipv6(let high, let low, _, let scope): copy.storage = .ipv6(high, low, number, scope: scope)
+        case .unix: break
+        }
+        return copy
+    }
+
     /// AF_INET, AF_INET6 or AF_UNIX.
     var family: Int32 {
         switch storage {

@@ -46,7 +46,7 @@ public final class TCPListener: Sendable {
     ) async throws -> TCPListener {
         let loop = EventLoop.current ?? .shared
         let body: @Sendable () async throws -> TCPListener = {
-            let addresses = try await Resolver.addresses(of: host, port: port)
+            let addresses = try await SystemResolver.shared.addresses(of: host, port: port)
             return try listen(addresses[0], backlog: backlog, reusePort: reusePort, on: loop)
         }
         if loop.runsCurrentTask { return try await body() }

@@ -48,12 +48,12 @@ public final class TCPStream: Sendable {
             let addresses: [SocketAddress]
             if let timeout {
                 do {
-                    addresses = try await withTimeout(timeout) { try await Resolver.addresses(of: host, port: port) }
+                    addresses = try await withTimeout(timeout) { try await SystemResolver.shared.addresses(of: host, port: port) }
                 } catch is TimeoutError {
                     throw NetError(.timedOut, "Looking up “\(host)” took longer than \(timeout).")
                 }
             } else {
-                addresses = try await Resolver.addresses(of: host, port: port)
+                addresses = try await SystemResolver.shared.addresses(of: host, port: port)
             }
             return try await open(addresses, host: host, on: loop, deadline: deadline)
         }
@@ -78,14 +78,7 @@ public final class TCPStream: Sendable {
         deadline: Int64
     ) async throws -> TCPStream {
         try loop.checkOpen()
-        let attempt = ConnectAttempt(loop)
-        let transport = try await withTaskCancellationHandler {
-            try await Connector.connect(toAny: addresses, host: host, on: loop, deadline: deadline) {
-                attempt.token = $0.token
-            }
-        } onCancel: {
-            loop.perform { if let token = attempt.token { loop.endWaits(token, with: .cancelled) } }
-        }
+        let transport = try await Connector.connect(toAny: addresses, host: host, on: loop, deadline: deadline)
         return TCPStream(transport, on: loop)
     }
 
@@ -208,11 +201,4 @@ public final class TCPStream: Sendable {
     }
 
     private var peerName: String { remoteAddress?.description ?? "the peer" }
-}
-
-/// Which descriptor a connection attempt waits on. Loop thread only.
-// @unchecked: written and read on the loop's thread.
-private final class ConnectAttempt: @unchecked Sendable {
-    var token: UInt64?
-    init(_ loop: EventLoop) {}
 }

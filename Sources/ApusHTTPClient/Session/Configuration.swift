@@ -31,6 +31,8 @@ extension ClientSession {
         public var userAgent = "Apus/0.1"
         /// The most that ``ClientResponse/bytes(limit:)`` and its siblings collect, in bytes, unless told otherwise.
         public var bodyLimit = 256 * 1024 * 1024
+        /// Turns names into addresses.
+        public var resolver: any Resolver = SystemResolver.shared
         /// How https is spoken and checked.
         public var tls = TLSConfiguration()
         /// What a peer may send.

@@ -177,9 +177,7 @@ final class SessionCore: @unchecked Sendable {
             transport = try await connector(host, loop)
         } else {
             let addresses = try await addresses(of: host, deadline: deadline)
-            transport = try await Connector.connect(toAny: addresses, host: host.host, on: loop, deadline: deadline) {
-                exchange.waiting = .descriptor($0.token)
-            }
+            transport = try await Connector.connect(toAny: addresses, host: host.host, on: loop, deadline: deadline)
             if host.isSecure { transport = try await secure(transport, host, exchange, deadline: deadline) }
         }
         guard !isClosed else {
@@ -207,10 +205,10 @@ final class SessionCore: @unchecked Sendable {
 
     private func addresses(of host: HostRecord, deadline: Int64) async throws -> [SocketAddress] {
         if let literal = try? SocketAddress(host.host, port: host.port) { return [literal] }
-        guard deadline != .max else { return try await Resolver.addresses(of: host.host, port: host.port) }
+        guard deadline != .max else { return try await configuration.resolver.addresses(of: host.host, port: host.port) }
         do {
             let left = Duration.nanoseconds(max(0, deadline - loop.now))
-            return try await withTimeout(left) { try await Resolver.addresses(of: host.host, port: host.port) }
+            return try await withTimeout(left) { try await configuration.resolver.addresses(of: host.host, port: host.port) }
         } catch is TimeoutError {
             throw NetError(.timedOut, "Looking up “\(host.host)” took longer than was allowed.")
         }

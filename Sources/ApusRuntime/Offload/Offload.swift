@@ -51,6 +51,16 @@ public func offload<Success: Sendable>(
     try await body()
 }
 
+extension OffloadPool {
+    /// Runs `body` on a thread of the pool, and forgets it.
+    ///
+    /// - Throws: ``OffloadError`` if the queue is full.
+    package func submit(_ body: @escaping @Sendable () -> Void) throws {
+        try pool.admit()
+        _ = EventLoop.startTask(on: pool, body)
+    }
+}
+
 /// One offloaded call, between the task that waits and the thread that works.
 private final class OffloadedCall<Success: Sendable>: Sendable {
     typealias Outcome = Result<Success, any Error>

@@ -1,0 +1,41 @@
+import Glibc
+
+/// One call of getaddrinfo(3). It blocks.
+enum SystemQuery {
+    /// The addresses of `host` with port 0, in the system's order (RFC 6724).
+    static func addresses(of host: String) throws(NetError) -> [SocketAddress] {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_ADDRCONFIG
+        var list: UnsafeMutablePointer<addrinfo>?
+        var code = getaddrinfo(host, nil, &hints, &list)
+        if code != 0, code != EAI_AGAIN {
+            // AI_ADDRCONFIG hides every address on a machine whose only interface is the loopback.
+            hints.ai_flags = 0
+            code = getaddrinfo(host, nil, &hints, &list)
+        }
+        let reason = errno
+        defer { if let list { freeaddrinfo(list) } }
+        guard code == 0 else {
+            let text = code == EAI_SYSTEM ? UnsafePointer(strerror(reason)) : gai_strerror(code)
+            // glibc's EAI_NODATA (the name exists, without addresses) is behind _GNU_SOURCE, which Swift does not import.
+            let isUnknown = code == EAI_NONAME || code == -5
+            throw NetError(
+                isUnknown ? .unknownHost : .nameLookupFailed,
+                "Looking up “\(host)”: \(text.map { String(cString: $0) } ?? "error \(code)")"
+            )
+        }
+        var result: [SocketAddress] = []
+        var next = list
+        while let entry = next {
+            if let raw = entry.pointee.ai_addr, let address = SocketAddress(raw, length: entry.pointee.ai_addrlen),
+                !result.contains(address)
+            {
+                result.append(address)
+            }
+            next = entry.pointee.ai_next
+        }
+        guard !result.isEmpty else { throw NetError(.unknownHost, "“\(host)” has no addresses.") }
+        return result
+    }
+}
