@@ -22,6 +22,12 @@ static inline long apus_ctx_add_chain_certificate(SSL_CTX *context, X509 *certif
     return SSL_CTX_add1_chain_cert(context, certificate);
 }
 static inline void apus_ssl_set_app_data(SSL *ssl, void *data) { SSL_set_app_data(ssl, data); }
+static inline void apus_ctx_keep_client_sessions(SSL_CTX *context, int (*callback)(SSL *, SSL_SESSION *)) {
+    // Kept by us, by host: OpenSSL's own client cache would not know which one to offer.
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, callback);
+}
+static inline void *apus_ssl_own_app_data(SSL *ssl) { return SSL_get_app_data(ssl); }
 static inline void *apus_ssl_app_data(X509_STORE_CTX *context) {
     SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
     return ssl ? SSL_get_app_data(ssl) : NULL;

@@ -207,6 +207,34 @@ struct HTTPSTests {
         #expect(try await refusal(identity, tls).code == .badCertificateFile)
     }
 
+    @Test func `a second connection resumes the first one's session`() async throws {
+        let authority = try TestCertificateAuthority()
+        let tls = trusting(authority)
+        let resumed = try await withServer(try authority.issue(names: ["localhost"])) { port in
+            var answers: [Bool] = []
+            for _ in 0..<2 {
+                let loop = try #require(EventLoop.current)
+                let address = try SocketAddress("127.0.0.1", port: port)
+                let lower = try await Connector.connect(to: address, on: loop, deadline: .max)
+                let transport = try await TLSTransport.connect(
+                    over: lower, host: "localhost", configuration: tls, deadline: .max
+                )
+                answers.append(transport.info.isResumed)
+                // TLS 1.3's tickets come with the first data: ask for something, and read it.
+                let request = Array("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
+                _ = try request.withUnsafeBytes { try transport.send($0) }
+                while true {
+                    let count = try transport.receive(into: loop.scratch)
+                    if count == 0 { break }
+                    if count == nil { _ = await transport.descriptor.waitReadable() }
+                }
+                transport.close()
+            }
+            return answers
+        }
+        #expect(resumed == [false, true])
+    }
+
     @Test func `bodies of 8 MB go both ways, and the connection is reused`() async throws {
         let authority = try TestCertificateAuthority()
         let tls = trusting(authority)

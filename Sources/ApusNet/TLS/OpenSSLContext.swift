@@ -9,6 +9,8 @@ final class OpenSSLContext: @unchecked Sendable {
     let pointer: OpaquePointer
     let pins: [[UInt8]]
     let protocols: [UInt8]
+    /// Tickets by server: they live and die with the configuration under which they were given.
+    let sessions = TLSSessionCache()
 
     // MARK: Cache
 
@@ -62,6 +64,7 @@ final class OpenSSLContext: @unchecked Sendable {
             SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
         }
         if let identity = configuration.identity { try use(identity) }
+        apus_ctx_keep_client_sessions(pointer, OpenSSLEngine.keepSession)
     }
 
     private init(_ configuration: TLSServerConfiguration) throws(TLSError) {

@@ -40,6 +40,7 @@ final class OpenSSLEngine: TLSEngine {
                 throw TLSError(.badConfiguration, "“\(host)” cannot be checked against a certificate.")
             }
         }
+        context.sessions.offer(to: ssl, for: sessionKey)
         if !context.protocols.isEmpty { SSL_set_alpn_protos(ssl, context.protocols, UInt32(context.protocols.count)) }
     }
 
@@ -178,6 +179,17 @@ final class OpenSSLEngine: TLSEngine {
             engine.refusal = OpenSSLVerification.Refusal(context)
         }
         return isAccepted
+    }
+
+    /// The server that a ticket is good for.
+    private var sessionKey: String { "\(peer) \(lower.remoteAddress?.port ?? 0)" }
+
+    /// Called by OpenSSL for each ticket that the server gives, TLS 1.3's among the first application data.
+    static let keepSession: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in
+        guard let ssl, let session, let data = apus_ssl_own_app_data(ssl) else { return 0 }
+        let engine = Unmanaged<OpenSSLEngine>.fromOpaque(data).takeUnretainedValue()
+        engine.context.sessions.keep(session, for: engine.sessionKey)
+        return 1
     }
 
     private func checkPins() throws(TLSError) {
