@@ -82,7 +82,10 @@ let package = Package(
             name: "ApusHTTPServer",
             dependencies: ["ApusNet", "ApusRuntime", "ApusWire", .httpTypes, .logging]
         ),
-        .target(name: "ApusTesting", dependencies: ["ApusNet", "ApusRuntime", .logging]),
+        .target(
+            name: "ApusTesting",
+            dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", .logging]
+        ),
         .target(
             name: "Apus",
             dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusWire", .httpTypes]
@@ -92,7 +95,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),
         .testTarget(name: "ApusRuntimeTests", dependencies: ["ApusRuntime", "ApusTesting", "CApus", .logging]),
-        .testTarget(name: "ApusNetTests", dependencies: ["ApusNet", "ApusRuntime", "ApusTesting"]),
+        .testTarget(name: "ApusNetTests", dependencies: ["ApusNet", "ApusRuntime", "ApusTesting", .logging]),
         .testTarget(
             name: "ApusHTTPClientTests",
             dependencies: [

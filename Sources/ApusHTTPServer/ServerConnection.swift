@@ -113,8 +113,16 @@ final class ServerConnection {
             core.configuration.logger.error("The handler of \(head.method) \(request.path) failed: \(error)")
             response = .text("Internal server error\n", status: .internalServerError)
         }
-        if core.isShuttingDown || mustClose { http.pointee.closeAfterThisMessage() }
+        if core.isShuttingDown || mustClose || willNotDrain { http.pointee.closeAfterThisMessage() }
         try await write(response)
+    }
+
+    /// Whether what is left of the request's body will not be read, as far as that is known: the response must say that the
+    /// connection closes (RFC 9112 §9.6), or the client sends its next request into the void.
+    private var willNotDrain: Bool {
+        guard http.pointee.remoteState == .sendingBody else { return false }
+        // RFC 9110 §10.1.1: after a final status instead of 100 the client may or may not send its body.
+        return mustAnnounceContinue || (http.pointee.remainingBodyLength ?? 0) > core.configuration.drainLimit
     }
 
     /// Reads what is left of the request's body, within reason. Returns whether another request can follow.
@@ -123,7 +131,14 @@ final class ServerConnection {
         while http.pointee.remoteState == .sendingBody {
             // The client waits for a 100 that will not come, and sends no body; or it sends one that nobody wants.
             if mustAnnounceContinue { return false }
-            guard let piece = try await nextPiece(cycle) else { break }
+            let piece: [UInt8]?
+            do {
+                piece = try await nextPiece(cycle)
+            } catch is ServerError {
+                // The response is out, and shall arrive.
+                return false
+            }
+            guard let piece else { break }
             drained += piece.count
             guard drained <= core.configuration.drainLimit else { return false }
         }
@@ -211,9 +226,11 @@ final class ServerConnection {
                 try http.pointee.sendData(bytes)
                 return try await flush()
             }
+            // A response to HEAD: the head says how long the body would be.
+            if http.pointee.discardsBody { return try await flush() }
             try http.pointee.beginData(count: bytes.count)
             try await flush()
-            if !http.pointee.discardsBody { try await send(bytes) }
+            try await send(bytes)
             try http.pointee.endData()
             try await flush()
         } catch let error as HTTP1Error {

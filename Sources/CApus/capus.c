@@ -31,13 +31,9 @@ static void forked_in_child(void) {
     atomic_fetch_add_explicit(&fork_epoch, 1, memory_order_relaxed);
 }
 
-static void watch_forks(void) { pthread_atfork(NULL, NULL, forked_in_child); }
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, forked_in_child); }
 
-void apus_set_current_loop(void *loop) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    current_loop = loop;
-}
+void apus_set_current_loop(void *loop) { current_loop = loop; }
 
 uint32_t apus_fork_epoch(void) { return atomic_load_explicit(&fork_epoch, memory_order_relaxed); }
 
