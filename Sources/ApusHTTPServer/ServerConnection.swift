@@ -19,7 +19,12 @@ final class ServerConnection {
     private var date = HTTPDate()
     /// Which request this is: what belongs to an earlier one is refused.
     private var cycle = 0
+    /// What `receiveRequest` has found.
+    private var request: HTTP1RequestHead?
     private var isIdle = true
+    /// Whether a byte of the next request has come.
+    private var hasBegun = false
+    private var headDeadline: Int64 = .max
     private var isReading = false
     private var hasAnswered = false
     private var mustAnnounceContinue = false
@@ -46,7 +51,8 @@ final class ServerConnection {
     /// Serves requests until one side closes. Never throws: what goes wrong is answered, or logged.
     func serve() async {
         do {
-            while let head = try await nextRequest() {
+            while try await receiveRequest(), let head = request {
+                request = nil
                 isIdle = false
                 try await answer(head)
                 guard try await prepareForNext() else { break }
@@ -62,32 +68,48 @@ final class ServerConnection {
         }
     }
 
-    /// The next request's head, or nil if the client closed, or sent nothing for too long.
-    private func nextRequest() async throws -> HTTP1RequestHead? {
-        if core.isShuttingDown { return nil }
+    /// Waits for the next request's head, and puts it into `request`. Returns false if the client closed, or sent nothing for too
+    /// long.
+    private func receiveRequest() async throws -> Bool {
+        if core.isShuttingDown { return false }
         // Nothing has come yet: the time without a request. From the first byte on: the time for the head.
-        var deadline = loop.deadline(after: core.configuration.keepAliveTimeout)
-        var hasBegun = false
+        headDeadline = loop.deadline(after: core.configuration.keepAliveTimeout)
+        hasBegun = false
         hasAnswered = false
         while true {
-            switch try http.pointee.next() {
-            case .request(let head): return head
-            case .closed: return nil
-            case .needData: break
-            case .response, .informational, .data, .end, .paused, .upgraded:
-                throw ServerError(.malformedRequest, "The client's request came out of order.")
+            switch try parseRequest() {
+            case .found: return true
+            case .closed: return false
+            case .incomplete: break
             }
-            if !hasBegun, http.pointee.bufferedInputCount > 0 {
-                hasBegun = true
-                isIdle = false
-                deadline = loop.deadline(after: core.configuration.headTimeout)
-            }
-            let outcome = await descriptor.waitReadable(deadline: deadline)
-            if outcome == .timedOut, !hasBegun { return nil }
-            if outcome == .closed, !hasBegun { return nil }
-            try check(outcome, "The client sent no complete request head in time.")
+            let outcome = await descriptor.waitReadable(deadline: headDeadline)
+            if !hasBegun, outcome == .timedOut || outcome == .closed { return false }
+            // Without the comparison the 6.3.1 compiler crashes here in release builds, splitting the coroutine.
+            if outcome != .ready { try check(outcome, "The client sent no complete request head in time.") }
             try receive()
         }
+    }
+
+    private enum Parsed {
+        case found, closed, incomplete
+    }
+
+    private func parseRequest() throws -> Parsed {
+        switch try http.pointee.next() {
+        case .request(let head):
+            request = head
+            return .found
+        case .closed: return .closed
+        case .needData: break
+        case .response, .informational, .data, .end, .paused, .upgraded:
+            throw ServerError(.malformedRequest, "The client's request came out of order.")
+        }
+        if !hasBegun, http.pointee.bufferedInputCount > 0 {
+            hasBegun = true
+            isIdle = false
+            headDeadline = loop.deadline(after: core.configuration.headTimeout)
+        }
+        return .incomplete
     }
 
     private func answer(_ head: HTTP1RequestHead) async throws {

@@ -1,7 +1,8 @@
-import ApusRuntime
 import ApusTesting
 import CApus
 import Testing
+
+@testable import ApusRuntime
 
 @Suite("offload")
 struct OffloadTests {
