@@ -6,11 +6,11 @@ import Glibc
 struct ApusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apus",
-        abstract: "Asynchronous I/O for Swift: an event loop that is the Swift executor, and an HTTP session on it.",
+        abstract: "Asynchronous I/O for Swift: an event loop, and an HTTP session on it.",
         discussion: """
-            apus demo                                 what the library does, with figures, in ten seconds
-            apus fetch http://example.com/            one page, to standard output
-            apus fetch -i urls.txt -o pages           many pages at once, stored under pages/
+            apus demo                         what the library does, with figures
+            apus fetch http://example.com/    one page, to standard output
+            apus fetch -i urls.txt -o pages   many at once, stored under pages/
             """,
         version: "apus 0.1.0",
         subcommands: [DemoCommand.self, FetchCommand.self]

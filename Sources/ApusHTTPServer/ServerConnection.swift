@@ -30,6 +30,8 @@ final class ServerConnection {
     private var mustAnnounceContinue = false
     private var mustClose = false
     private var isCancelled = false
+    /// The connection's task, while it runs.
+    var task: UnsafeCurrentTask?
 
     init(_ transport: any Transport, core: ServerCore, on loop: EventLoop) {
         self.transport = transport
@@ -128,7 +130,7 @@ final class ServerConnection {
         } catch is CancellationError where isCancelled {
             throw CancellationError()
         } catch let error as ServerError where error.code != .disconnected {
-            response = .text("\(error)\n", status: .init(code: error.code.status))
+            response = .text("\(error)\n", status: .named(error.code.status))
             mustClose = true
         } catch {
             // The client is told nothing about the inside.
@@ -187,7 +189,7 @@ final class ServerConnection {
     private func refuse(status: Int, _ text: String) async {
         http.pointee.closeAfterThisMessage()
         do {
-            try await write(.text(text, status: .init(code: status)))
+            try await write(.text(text, status: .named(status)))
             try await finish()
         } catch {
             core.configuration.logger.debug("Connection from \(client) ended: \(error)")
@@ -209,7 +211,7 @@ final class ServerConnection {
         if mustAnnounceContinue {
             mustAnnounceContinue = false
             if !hasAnswered {
-                try http.pointee.sendResponse(status: .init(code: 100), prepared: [], fields: [:], body: .none)
+                try http.pointee.sendResponse(status: .continue, prepared: [], fields: [:], body: .none)
                 try await flush()
             }
         }
@@ -354,7 +356,11 @@ final class ServerConnection {
         if isIdle { close() } else { http.pointee.closeAfterThisMessage() }
     }
 
-    func abort() { transport.abort() }
+    /// Breaks the connection off, and cancels the handler, which may wait for something else than the client.
+    func abort() {
+        transport.abort()
+        task?.cancel()
+    }
 
     func close() { transport.close() }
 }

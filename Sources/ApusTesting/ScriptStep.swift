@@ -103,3 +103,16 @@ extension ScriptStep {
         return nil
     }
 }
+
+extension ScriptStep {
+    /// How many bytes the step sends.
+    public var byteCount: Int {
+        if case .send(let bytes, _, _) = kind { bytes.count } else { 0 }
+    }
+
+    /// The same step, with what it sends in pieces of `count` bytes.
+    public func inPieces(of count: Int) -> ScriptStep {
+        guard case .send(let bytes, _, let interval) = kind else { return self }
+        return .send(bytes, pieces: count, every: interval)
+    }
+}

@@ -9,13 +9,12 @@ struct ConnectionPoolTests {
         // Another seed: change this number. It is printed with every failure.
         let first: UInt64 = 20_260_000
         for seed in first..<first + 20_000 {
-            var run = PoolRun(seed: seed)
-            for _ in 0..<60 { run.step() }
-            run.drain()
-            if let failure = run.failure {
-                Issue.record("seed \(seed): \(failure)\n\(run.trace.suffix(40).joined(separator: "\n"))")
-                return
-            }
+            guard PoolRun.run(seed: seed) != nil else { continue }
+            // Once more, and this time it says what it does.
+            let report = PoolReport()
+            let failure = PoolRun.run(seed: seed, report) ?? "not the second time"
+            Issue.record("seed \(seed): \(failure)\n\(report.trace.suffix(40).joined(separator: "\n"))")
+            return
         }
     }
 
@@ -24,9 +23,11 @@ struct ConnectionPoolTests {
         var pool = ConnectionPool(limit: 4, limitPerHost: 0)
         let host = pool.addHost()
         let ids = (0..<3).map { _ in pool.acquire(host).place }
-        for id in ids { #expect(pool.release(id, isReusable: true) == .keep) }
-        #expect(pool.acquire(host) == .granted(.reuse(ids[2])))
-        #expect(pool.acquireIdle(host) == ids[1])
+        let releases = ids.map { pool.release($0, isReusable: true) }
+        #expect(releases == [.keep, .keep, .keep])
+        let (first, second) = (pool.acquire(host), pool.acquireIdle(host))
+        #expect(first == .granted(.reuse(ids[2])))
+        #expect(second == ids[1])
     }
 
     @Test("at the limit, the oldest idle connection of another host makes room")
@@ -34,8 +35,8 @@ struct ConnectionPoolTests {
         var pool = ConnectionPool(limit: 2, limitPerHost: 0)
         let (one, two) = (pool.addHost(), pool.addHost())
         let (old, new) = (pool.acquire(one).place, pool.acquire(one).place)
-        #expect(pool.release(old, isReusable: true) == .keep)
-        #expect(pool.release(new, isReusable: true) == .keep)
+        let releases = [pool.release(old, isReusable: true), pool.release(new, isReusable: true)]
+        #expect(releases == [.keep, .keep])
         guard case .connect(_, let evicted) = pool.acquire(two) else {
             Issue.record("there was an idle connection to give up")
             return
@@ -100,9 +101,10 @@ struct ConnectionPoolTests {
         pool.cancel(waiter)
         pool.cancel(waiter)
         #expect(pool.waiting == 0)
-        #expect(pool.release(id, isReusable: false) == .close)
-        #expect(pool.release(id, isReusable: false) == .close)
-        #expect(pool.idleClosed(id) == .close)
+        let releases = [
+            pool.release(id, isReusable: false), pool.release(id, isReusable: false), pool.idleClosed(id),
+        ]
+        #expect(releases == [.close, .close, .close])
         #expect(pool.open == 0)
     }
 
@@ -112,13 +114,16 @@ struct ConnectionPoolTests {
         let (one, two) = (pool.addHost(), pool.addHost())
         let id = pool.acquire(one).place
         let waiter = pool.acquire(two).waiter
-        #expect(!pool.removeHost(one))
-        #expect(!pool.removeHost(two))
+        let early = [pool.removeHost(one), pool.removeHost(two)]
+        #expect(early == [false, false])
         pool.cancel(waiter)
-        #expect(pool.removeHost(two))
-        #expect(pool.addHost() == two)
-        #expect(pool.release(id, isReusable: false) == .close)
-        #expect(pool.removeHost(one))
+        let isRemoved = pool.removeHost(two)
+        #expect(isRemoved)
+        let again = pool.addHost()
+        #expect(again == two)
+        _ = pool.release(id, isReusable: false)
+        let isGone = pool.removeHost(one)
+        #expect(isGone)
     }
 }
 
@@ -136,6 +141,13 @@ extension ConnectionPool.Acquisition {
     }
 }
 
+/// What a run says of itself.
+private final class PoolReport {
+    private(set) var trace: [String] = []
+
+    func note(_ line: String) { trace.append(line) }
+}
+
 /// A pool beside a plain model of it: what is used, what is idle, who waits.
 private struct PoolRun {
     private var random: SplitMix
@@ -146,26 +158,39 @@ private struct PoolRun {
     private var used: [ConnectionID: HostIndex] = [:]
     private var idle: [(id: ConnectionID, host: HostIndex)] = []
     private var waiting: [(waiter: WaiterID, host: HostIndex)] = []
-    private(set) var failure: String?
-    private(set) var trace: [String] = []
+    private let failure = Failure()
+    private let report: PoolReport?
 
-    init(seed: UInt64) {
+    private final class Failure {
+        var text: String?
+    }
+
+    /// Runs a schedule; returns what was wrong.
+    static func run(seed: UInt64, _ report: PoolReport? = nil) -> String? {
+        var run = PoolRun(seed: seed, report)
+        for _ in 0..<40 { run.step() }
+        run.drain()
+        return run.failure.text
+    }
+
+    private init(seed: UInt64, _ report: PoolReport?) {
+        self.report = report
         random = SplitMix(seed: seed)
         limit = Int(random.next() % 4) + 1
         limitPerHost = Int(random.next() % 3)
         pool = ConnectionPool(limit: limit, limitPerHost: limitPerHost)
         for _ in 0..<(Int(random.next() % 4) + 1) { hosts.append(pool.addHost()) }
-        trace.append("limit \(limit), per host \(limitPerHost), \(hosts.count) hosts")
+        report?.note("limit \(limit), per host \(limitPerHost), \(hosts.count) hosts")
     }
 
     private func pick(_ count: Int, _ random: inout SplitMix) -> Int { Int(random.next() % UInt64(count)) }
 
-    private mutating func expect(_ condition: Bool, _ message: @autoclosure () -> String) {
-        if !condition, failure == nil { failure = message() }
+    private func expect(_ condition: Bool, _ message: @autoclosure () -> String) {
+        if !condition, failure.text == nil { failure.text = message() }
     }
 
     mutating func step() {
-        guard failure == nil else { return }
+        guard failure.text == nil else { return }
         switch random.next() % 10 {
         case 0...3: acquire(hosts[pick(hosts.count, &random)])
         case 4...6:
@@ -174,14 +199,14 @@ private struct PoolRun {
         case 7:
             guard !waiting.isEmpty else { return }
             let index = pick(waiting.count, &random)
-            trace.append("cancel \(waiting[index].waiter)")
+            report?.note("cancel \(waiting[index].waiter)")
             pool.cancel(waiting[index].waiter)
             waiting.remove(at: index)
         default:
             guard !idle.isEmpty else { return }
             let index = pick(idle.count, &random)
             let (id, _) = idle.remove(at: index)
-            trace.append("idle \(id) closed")
+            report?.note("idle \(id) closed")
             granted(pool.idleClosed(id), id)
         }
         check()
@@ -189,7 +214,7 @@ private struct PoolRun {
 
     private mutating func acquire(_ host: HostIndex) {
         let acquisition = pool.acquire(host)
-        trace.append("acquire \(host): \(acquisition)")
+        report?.note("acquire \(host): \(acquisition)")
         switch acquisition {
         case .granted(.reuse(let id)):
             guard let newest = idle.lastIndex(where: { $0.host == host }) else { return fail("reuse of nothing") }
@@ -215,7 +240,7 @@ private struct PoolRun {
     private mutating func release(_ id: ConnectionID, isReusable: Bool) {
         guard let host = used.removeValue(forKey: id) else { return }
         let release = pool.release(id, isReusable: isReusable)
-        trace.append("release \(id) \(isReusable): \(release)")
+        report?.note("release \(id) \(isReusable): \(release)")
         if release == .keep {
             expect(isReusable, "keeps what cannot be used")
             idle.append((id, host))
@@ -245,13 +270,13 @@ private struct PoolRun {
         used[id] = host
     }
 
-    private mutating func fail(_ message: String) { expect(false, message) }
+    private func fail(_ message: String) { expect(false, message) }
 
     private func open(_ host: HostIndex) -> Int {
         used.values.count { $0 == host } + idle.count { $0.host == host }
     }
 
-    private mutating func check() {
+    private func check() {
         let total = used.count + idle.count
         expect(pool.open == total, "open is \(pool.open), not \(total)")
         expect(pool.idle == idle.count, "idle is \(pool.idle), not \(idle.count)")
@@ -268,14 +293,14 @@ private struct PoolRun {
     /// Everything comes back, and everybody who waits is served.
     mutating func drain() {
         var rounds = 0
-        while failure == nil, let id = used.keys.sorted().first {
+        while failure.text == nil, let id = used.keys.sorted().first {
             release(id, isReusable: rounds % 3 != 0)
             check()
             rounds += 1
             if rounds > 10_000 { return fail("does not end") }
         }
         expect(waiting.isEmpty, "\(waiting.count) waiters were never served")
-        while failure == nil, let (id, _) = idle.popLast() {
+        while failure.text == nil, let (id, _) = idle.popLast() {
             granted(pool.idleClosed(id), id)
             check()
         }

@@ -170,7 +170,8 @@ struct OffloadTests {
             for _ in 0..<3 { inside.pass() }
             #expect(gauge.now == 3)
             for _ in 0..<30 { letGo.open() }
-            #expect(try await all == Array(0..<30))
+            let results = try await all
+            #expect(results == Array(0..<30))
         }
         #expect(gauge.most == 3)
         #expect(pool.statistics.queued == 0)

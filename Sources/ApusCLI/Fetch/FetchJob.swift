@@ -7,21 +7,26 @@ struct FetchJob: Sendable {
     /// Whether the body goes to standard output, and the line to standard error.
     let printsBody: Bool
     let concurrency: Int
+    let perHost: Int
     let timeout: Duration?
     let tally: Tally
     private let output = Output()
 
     /// Bodies are written in pieces of about this size: one trip to a thread each.
     private static let pieceSize = 256 * 1024
-    /// The first connections are not opened all at once. A server with a short accept queue (Python's `http.server`: 5) loses what
-    /// comes too fast, and TCP brings it back in seconds, or a minute.
-    private static let burst = 4
-    private static let pause = Duration.milliseconds(1)
 
-    init(folder: StorageFolder?, printsBody: Bool, concurrency: Int, timeout: Duration?, tally: Tally) {
+    init(
+        folder: StorageFolder?,
+        printsBody: Bool,
+        concurrency: Int,
+        perHost: Int,
+        timeout: Duration?,
+        tally: Tally
+    ) {
         self.folder = folder
         self.printsBody = printsBody
         self.concurrency = concurrency
+        self.perHost = perHost
         self.timeout = timeout
         self.tally = tally
     }
@@ -40,23 +45,30 @@ struct FetchJob: Sendable {
     /// Cancel safety: what is under way ends; no unfinished file is left.
     func run(_ source: URLSource) async throws {
         try await ClientSession.with(configuration) { session in
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            try await withThrowingTaskGroup(of: Origin.self) { group in
                 // Only this task reads the source, and only as far as there is room: a long list is never in memory.
                 var source = source
-                var running = 0
+                var running: [Origin: Int] = [:]
+                var total = 0
                 while let target = try await source.next() {
                     guard case .url(let uri) = target else {
                         try await report(target)
                         continue
                     }
-                    if running >= concurrency {
-                        try await group.next()
-                        running -= 1
-                    } else if running >= Self.burst {
-                        try await sleep(for: Self.pause)
+                    let origin = uri.origin
+                    // The next URL waits here and not in the session, where the wait would count as its time.
+                    while total >= concurrency || running[origin, default: 0] >= perHost {
+                        guard let finished = try await group.next() else { break }
+                        total -= 1
+                        running[finished, default: 1] -= 1
+                        if running[finished] == 0 { running[finished] = nil }
                     }
-                    running += 1
-                    group.addTask(executorPreference: EventLoop.current) { try await fetch(uri, session) }
+                    total += 1
+                    running[origin, default: 0] += 1
+                    group.addTask(executorPreference: EventLoop.current) {
+                        try await fetch(uri, session)
+                        return origin
+                    }
                 }
                 try await group.waitForAll()
             }

@@ -136,7 +136,9 @@ struct URLList {
             var count = 0
             var reason: Int32 = 0
             let piece = [UInt8](unsafeUninitializedCapacity: Self.pieceSize) { buffer, filled in
-                repeat { count = Glibc.read(descriptor, buffer.baseAddress, buffer.count) } while count < 0 && errno == EINTR
+                repeat {
+                    count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+                } while count < 0 && errno == EINTR
                 reason = errno
                 filled = max(0, count)
             }

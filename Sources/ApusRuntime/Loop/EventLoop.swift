@@ -72,13 +72,16 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     /// Whether this thread runs the loop.
     public var isCurrent: Bool { apus_current_loop() == Unmanaged.passUnretained(self).toOpaque() }
 
-    /// Whether the running task was enqueued on this loop, so that after each wait it resumes on this thread.
+    /// Whether the running task belongs to this loop: it was enqueued here and prefers it, so that it resumes on this thread after
+    /// each wait, whatever it is isolated to.
     ///
-    /// Narrower than ``isCurrent``: the main actor served by this thread, and an immediate task, are on the thread but resume
-    /// elsewhere. They reach loop-owned state through ``hop(_:)``.
+    /// Narrower than ``isCurrent``: the main actor served by this thread, an immediate task, and a task of the global pool in an
+    /// actor that is bound to this loop are on the thread, but nonisolated code of theirs goes on elsewhere. They reach
+    /// loop-owned state through ``hop(_:)``.
     package var runsCurrentTask: Bool {
-        isCurrent && state.pointee.runningJob != nil
-            && state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
+        guard isCurrent, state.pointee.runningJob != nil, state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
+        else { return false }
+        return withUnsafeCurrentTask { $0?.unownedTaskExecutor == asUnownedTaskExecutor() }
     }
 
     // MARK: Executor

@@ -4,6 +4,7 @@ import Testing
 /// Runs `body` on a loop of its own, and then checks that it left no timer, descriptor or task behind.
 ///
 /// The process's descriptors are compared in `apus-hop-check leaks`, a process of its own: here other tests run at the same time.
+@discardableResult
 func onCleanLoop<Success: Sendable>(
     _ clock: EventLoop.TimeSource = .virtual,
     exceptionHandler: (@Sendable (UnhandledError) -> Void)? = nil,
