@@ -263,7 +263,7 @@ enum Scene {
     }
 
     private static func callsRun() throws {
-        try EventLoop.run { print("run") }
+        _ = try EventLoop.run { print("run") }
     }
 
     // MARK: What is left

@@ -149,7 +149,7 @@ extension EventLoop {
         state.pointee.scratch = nil
         // Taken before the inbox closes: from then on another thread's job may run at once on ``shared``'s thread, as this
         // executor, and own `state`.
-        var ready = Deque<UnownedJob>()
+        var ready = Deque<ReadyJob>()
         swap(&ready, &state.pointee.ready)
         let left = inbox.close()
         selector.deinitialize(count: 1)
