@@ -112,7 +112,11 @@ let package = Package(
         .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus"]),
         .testTarget(name: "ArchitectureTests"),
         // The thread and hop rules, in a release build: `./run test` runs it.
-        .executableTarget(name: "apus-hop-check", dependencies: ["Apus", "ApusRuntime", "ApusTesting", "CApus"], path: "Tests/HopCheck"),
+        .executableTarget(
+            name: "apus-hop-check",
+            dependencies: ["Apus", "ApusRuntime", "ApusTesting", "CApus"],
+            path: "Tests/HopCheck"
+        ),
     ] + userCode + examples
 )
 

@@ -31,7 +31,9 @@ public final class FaultyServer: Sendable {
     /// - Throws: ``NetError``.
     ///
     /// Cancel safety: leaves no socket behind.
-    public static func start(_ script: @escaping @Sendable (_ connection: Int) -> [ScriptStep]) async throws -> FaultyServer {
+    public static func start(_ script: @escaping @Sendable (_ connection: Int) -> [ScriptStep]) async throws
+        -> FaultyServer
+    {
         let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
         let accepted = Accepted()
         let task = listener.eventLoop.spawn(name: "FaultyServer \(listener.address)") {

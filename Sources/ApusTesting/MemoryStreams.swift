@@ -7,7 +7,10 @@ package import ApusRuntime
 /// - Throws: ``LoopError`` off a loop.
 public func memoryStreams(capacity: Int = 65_536) throws -> (TCPStream, TCPStream) {
     guard let loop = EventLoop.current else {
-        throw NetError(.invalidAddress, "memoryStreams() needs a loop: call it inside `EventLoop.run`, `with` or a test loop.")
+        throw NetError(
+            .invalidAddress,
+            "memoryStreams() needs a loop: call it inside `EventLoop.run`, `with` or a test loop."
+        )
     }
     let (left, right) = try MemoryTransport.pair(capacity: capacity, on: loop)
     return (TCPStream(left, on: loop), TCPStream(right, on: loop))

@@ -74,7 +74,9 @@ public struct ScriptStep: Sendable {
     public static var takeAll: ScriptStep { .take(.max) }
 
     /// Runs `body`, which must not block. A place for a test to act at a known moment.
-    public static func perform(_ body: @escaping @Sendable () -> Void) -> ScriptStep { ScriptStep(kind: .perform(body)) }
+    public static func perform(_ body: @escaping @Sendable () -> Void) -> ScriptStep {
+        ScriptStep(kind: .perform(body))
+    }
 
     /// As the first step: the connection is refused.
     public static var refuse: ScriptStep { ScriptStep(kind: .refuse) }

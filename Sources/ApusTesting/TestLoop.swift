@@ -14,9 +14,7 @@ public func withTestLoop<Success: Sendable>(
     _ body: @escaping @Sendable () async throws -> Success
 ) async throws -> Success {
     let exchange = LoopExchange()
-    async let running: Void = EventLoop.with(options) {
-        await exchange.offer(EventLoop.current)
-    }
+    async let running: Void = serve(exchange, options)
     guard let loop = await exchange.loop() else {
         try await running
         throw CancellationError()
@@ -32,11 +30,21 @@ public func withTestLoop<Success: Sendable>(
     return try result.get()
 }
 
+private func serve(_ exchange: LoopExchange, _ options: EventLoop.Options) async throws {
+    do {
+        try await EventLoop.with(options) { await exchange.offer(EventLoop.current) }
+    } catch {
+        exchange.fail()
+        throw error
+    }
+}
+
 /// Carries a loop to the test, and back the word that it is done.
 private final class LoopExchange: Sendable {
     private struct State {
         var loop: EventLoop?
         var isFinished = false
+        var hasFailed = false
         var asking: CheckedContinuation<EventLoop?, Never>?
         var offering: CheckedContinuation<Void, Never>?
     }
@@ -59,12 +67,23 @@ private final class LoopExchange: Sendable {
 
     func loop() async -> EventLoop? {
         await withCheckedContinuation { continuation in
-            let loop = state.withLock { state in
-                if state.loop == nil { state.asking = continuation }
-                return state.loop
+            let (loop, isOver) = state.withLock { state in
+                let isOver = state.loop != nil || state.hasFailed
+                if !isOver { state.asking = continuation }
+                return (state.loop, isOver)
             }
-            if let loop { continuation.resume(returning: loop) }
+            if isOver { continuation.resume(returning: loop) }
         }
+    }
+
+    /// There is no loop, and will be none.
+    func fail() {
+        let asking = state.withLock { state in
+            state.hasFailed = true
+            defer { state.asking = nil }
+            return state.asking
+        }
+        asking?.resume(returning: nil)
     }
 
     func finish() {

@@ -79,7 +79,12 @@ struct BadInput: Sendable, CustomTestStringConvertible {
             .malformedResponse,
             says: "TLS"
         ),
-        .init("HTTP/2 settings", [.expectRequest, .send([0, 0, 0, 4, 0, 0, 0, 0, 0]), .finish], .malformedResponse, says: "HTTP"),
+        .init(
+            "HTTP/2 settings",
+            [.expectRequest, .send([0, 0, 0, 4, 0, 0, 0, 0, 0]), .finish],
+            .malformedResponse,
+            says: "HTTP"
+        ),
         .init("HTTP/2.0 as a version", answer: "HTTP/2.0 200 OK\r\n\r\n", .malformedResponse, says: "HTTP/1.1"),
         .init(
             "two lengths that differ",
@@ -155,7 +160,8 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         ),
         .init(
             "large fields without end",
-            answer: "HTTP/1.1 200 OK\r\n" + String(repeating: "X: \(String(repeating: "y", count: 9_000))\r\n", count: 30),
+            answer: "HTTP/1.1 200 OK\r\n"
+                + String(repeating: "X: \(String(repeating: "y", count: 9_000))\r\n", count: 30),
             .headTooLarge,
             says: "limit"
         ),
@@ -194,8 +200,10 @@ struct BadInputTests {
     @Test(
         "a URL that cannot be used is refused before anything is opened",
         arguments: [
-            "", "localhost", "/path", "//host/path", "http://", "http:///path", "http://host:port/", "http://host:99999/",
-            "http://ho st/", "http://[::1/", "http://[zz]/", "http://256.1.1.1/", "http://ho\u{0}st/", "http//x", "://x",
+            "", "localhost", "/path", "//host/path", "http://", "http:///path", "http://host:port/",
+            "http://host:99999/",
+            "http://ho st/", "http://[::1/", "http://[zz]/", "http://256.1.1.1/", "http://ho\u{0}st/", "http//x",
+            "://x",
             "http://höst/",
         ]
     )

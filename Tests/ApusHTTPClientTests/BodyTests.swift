@@ -81,7 +81,10 @@ struct BodyTests {
     @Test("text is UTF-8, and what is not becomes U+FFFD")
     func text() async throws {
         try await withScripts(
-            [.expectRequest, .send(Array("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".utf8) + [0x61, 0xFF, 0xC3, 0xA4])]
+            [
+                .expectRequest,
+                .send(Array("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n".utf8) + [0x61, 0xFF, 0xC3, 0xA4]),
+            ]
         ) { session, _ in
             let text = try await session.get(someURL).text()
             #expect(text == "a\u{FFFD}ä")
@@ -185,7 +188,8 @@ struct BodyTests {
 
     @Test("bytes(limit:) ends at its limit, before or while it reads, and names the way out")
     func limit() async throws {
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + String(repeating: "5\r\nabcde\r\n", count: 30)
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + String(repeating: "5\r\nabcde\r\n", count: 30)
         let known = "HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n"
         let complete = known + String(repeating: "a", count: 101)
         for answer in [chunked, known, complete] {
@@ -217,7 +221,10 @@ struct BodyTests {
     func twice() async throws {
         let start = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc"
         try await withScripts(
-            [.expectRequest, .send(start, pieces: 99), .send("def"), .expectRequest, .send(start, pieces: 99), .send("def")]
+            [
+                .expectRequest, .send(start, pieces: 99), .send("def"), .expectRequest, .send(start, pieces: 99),
+                .send("def"),
+            ]
         ) { session, _ in
             let collected = try await session.get(someURL)
             let texts = (try await collected.text(), try await collected.text())
@@ -234,7 +241,9 @@ struct BodyTests {
     @Test("two readers of one body: the second is told")
     func twoReaders() async throws {
         let start = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
-        try await withScripts([.expectRequest, .send(start, pieces: 99), .wait(.seconds(1)), .send("abc")]) { session, _ in
+        try await withScripts([.expectRequest, .send(start, pieces: 99), .wait(.seconds(1)), .send("abc")]) {
+            session,
+            _ in
             let response = try await session.get(someURL)
             async let first = response.bytes()
             await turn()
@@ -284,7 +293,9 @@ struct BodyTests {
     @Test("every piece of a streamed body has a byte at least, and nil follows once and for ever")
     func pieces() async throws {
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        try await withScripts([.expectRequest, .send(head + "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", pieces: 1)]) { session, _ in
+        try await withScripts([.expectRequest, .send(head + "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", pieces: 1)]) {
+            session,
+            _ in
             var iterator = try await session.get(someURL).body.makeAsyncIterator()
             var text = ""
             while let piece = try await iterator.next() {
@@ -308,7 +319,10 @@ struct BodyTests {
         ) { session, peer in
             _ = try await session.get(someURL, headers: ["X-A": "1", "accept": "image/png"]).text()
             let first = peer.written(0)
-            #expect(first.contains("X-A: 1\r\n") && first.contains("image/png\r\n") && first.contains("Accept-Language: de\r\n"))
+            #expect(
+                first.contains("X-A: 1\r\n") && first.contains("image/png\r\n")
+                    && first.contains("Accept-Language: de\r\n")
+            )
             #expect(!first.contains("text/plain"))
             #expect(first.hasPrefix("GET /path HTTP/1.1\r\nHost: script.test\r\n"))
             var fields = HTTPFields()
@@ -326,7 +340,8 @@ struct BodyTests {
     @Test(
         "an invalid field is thrown, not sent and not repaired",
         arguments: [
-            ["Bad Name": "x"], ["": "x"], ["Ö": "x"], ["X": "a\r\nInjected: 1"], ["X": "a\nb"], ["X": "a\u{0}b"], ["A:B": "x"],
+            ["Bad Name": "x"], ["": "x"], ["Ö": "x"], ["X": "a\r\nInjected: 1"], ["X": "a\nb"], ["X": "a\u{0}b"],
+            ["A:B": "x"],
         ]
     )
     func invalidFields(_ fields: [String: String]) async throws {

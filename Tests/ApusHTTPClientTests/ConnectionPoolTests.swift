@@ -256,7 +256,9 @@ private struct PoolRun {
         switch release {
         case .close: break
         case .closeAndGrant(let waiter, let place):
-            guard let host = waiting.first(where: { $0.waiter == waiter })?.host else { return fail("grants to nobody") }
+            guard let host = waiting.first(where: { $0.waiter == waiter })?.host else {
+                return fail("grants to nobody")
+            }
             expect(used[place] == nil, "place \(place) is taken")
             serve(waiter, host: host, id: place)
         case .keep, .handOver: fail("\(release) of a connection that is gone")

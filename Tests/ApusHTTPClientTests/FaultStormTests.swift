@@ -15,7 +15,10 @@ struct FaultStormTests {
             steps.append(.expectRequest)
             switch Int.random(in: 0..<4, using: &random) {
             case 0: steps.append(.send(okResponse))
-            case 1: steps.append(.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", pieces: 7))
+            case 1:
+                steps.append(
+                    .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", pieces: 7)
+                )
             case 2: steps.append(.send(okResponse, pieces: 3))
             default:
                 let body = String(repeating: "ok", count: 50_000)
@@ -58,12 +61,18 @@ struct FaultStormTests {
                 #expect(await session.statistics.open == 0)
                 await server.stop()
                 // It is a storm only if some of each happened.
-                for outcome in ["ok", "cancelled", "connectionClosed", "closedInHead", "closedInBody", "malformedResponse"] {
+                for outcome in [
+                    "ok", "cancelled", "connectionClosed", "closedInHead", "closedInBody", "malformedResponse",
+                ] {
                     #expect(outcomes.contains(outcome), "seed \(seed): no \(outcome)")
                 }
-                #expect(Set(outcomes).isSubset(of: [
-                    "ok", "cancelled", "connectionClosed", "closedInHead", "closedInBody", "malformedResponse", "idleTimeout",
-                ]), "seed \(seed): \(Set(outcomes))")
+                #expect(
+                    Set(outcomes).isSubset(of: [
+                        "ok", "cancelled", "connectionClosed", "closedInHead", "closedInBody", "malformedResponse",
+                        "idleTimeout",
+                    ]),
+                    "seed \(seed): \(Set(outcomes))"
+                )
             }
             #expect(left.isEmpty, "seed \(seed): \(left)")
         }
@@ -79,7 +88,8 @@ struct FaultStormTests {
         let isPost = Int.random(in: 0..<4, using: &random) == 0
         let leaves = Int.random(in: 0..<10, using: &random) == 0
         let task = EventLoop.spawn {
-            let response = isPost
+            let response =
+                isPost
                 ? try await session.post(url, body: .text("order")) : try await session.get(url)
             // Some responses are forgotten unread.
             if !leaves { _ = try await response.bytes() }

@@ -21,7 +21,9 @@ struct ReuseTests {
 
     @Test("the newest idle connection is used first, so that the others grow old")
     func newestFirst() async throws {
-        let slow: @Sendable (Int64) -> [ScriptStep] = { [.expectRequest, .wait(.seconds($0)), .send(okResponse)] + Self.many }
+        let slow: @Sendable (Int64) -> [ScriptStep] = {
+            [.expectRequest, .wait(.seconds($0)), .send(okResponse)] + Self.many
+        }
         try await withScripts(slow(1), slow(2), slow(3)) { session, peer in
             try await withThrowingTaskGroup { group in
                 for _ in 0..<3 { group.addTask { _ = try await session.get(someURL).text() } }
@@ -327,7 +329,8 @@ private final class HalfWritten: Transport {
 private final class ResetBehindResponse: Transport {
     static let length = 100_000
     let descriptor: Descriptor
-    private var answer = Array("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n".utf8) + [UInt8](repeating: 7, count: length)
+    private var answer =
+        Array("HTTP/1.1 200 OK\r\nContent-Length: \(length)\r\n\r\n".utf8) + [UInt8](repeating: 7, count: length)
 
     init(on loop: EventLoop) throws { descriptor = try loop.register(-1) }
 

@@ -204,9 +204,16 @@ struct SessionTests {
 
     @Test("cancelling a caller on another thread ends the request there")
     func cancelFromPool() async throws {
-        try await withScripts([.expectRequest, .stall]) { session, peer in
-            let task = Task.detached { try await session.get(someURL).text() }
-            await until { peer.written(0).hasSuffix("\r\n\r\n") }
+        let reached = Canceller()
+        try await withScripts([.expectRequest, .perform { reached.fire() }, .stall]) { session, peer in
+            // Virtual time must not run while the other thread is on its way.
+            let loop = EventLoop.current
+            loop?.beginExternalWork()
+            defer { loop?.endExternalWork() }
+            let task = await withCheckedContinuation { continuation in
+                let task = Task.detached { try await session.get(someURL).text() }
+                reached.arm { continuation.resume(returning: task) }
+            }
             task.cancel()
             let result = await task.result
             #expect(throws: CancellationError.self) { try result.get() }

@@ -39,7 +39,11 @@ func withScripts(
             let session = ClientSession.scripted(peer, configuration)
             try await body(session, peer)
             let used = await session.statistics
-            #expect(used.open == used.idle && used.waiting == 0, "places are taken: \(used)", sourceLocation: sourceLocation)
+            #expect(
+                used.open == used.idle && used.waiting == 0,
+                "places are taken: \(used)",
+                sourceLocation: sourceLocation
+            )
             await session.close()
             let closed = await session.statistics
             #expect((closed.open, closed.idle, closed.waiting) == (0, 0, 0), sourceLocation: sourceLocation)

@@ -39,7 +39,9 @@ struct ServerConnectionTests {
 
     @Test("pipelined requests are answered in their order, whole or byte by byte")
     func pipelined() async throws {
-        let requests = Self.get("/1") + Self.post("body-2") + Self.get("/3") + Self.post("") + Self.get("/5", "Connection: close\r\n")
+        let requests =
+            Self.get("/1") + Self.post("body-2") + Self.get("/3") + Self.post("")
+            + Self.get("/5", "Connection: close\r\n")
         for size in [requests.utf8.count, 1, 7] {
             try await withConnection({ request in
                 .text(request.method == .post ? "<\(try await request.body.text())>" : "<\(request.path)>")
@@ -140,7 +142,8 @@ struct ServerConnectionTests {
     func unreadSmall() async throws {
         try await withConnection(Self.hello) { client in
             let answer = try await client.exchange(
-                Self.post(String(repeating: "GET /evil HTTP/1.1\r\n\r\n", count: 100)) + Self.get("/2", "Connection: close\r\n")
+                Self.post(String(repeating: "GET /evil HTTP/1.1\r\n\r\n", count: 100))
+                    + Self.get("/2", "Connection: close\r\n")
             )
             #expect(answer.statuses == [200, 200])
             #expect(!answer.contains("evil"))
@@ -295,7 +298,11 @@ struct ServerConnectionTests {
             .init(name: "a length with a sign", request: get("/", "Content-Length: +1\r\n"), status: 400),
             .init(name: "a length in hexadecimal", request: get("/", "Content-Length: 0x10\r\n"), status: 400),
             .init(name: "chunked twice", request: get("/", "Transfer-Encoding: chunked, chunked\r\n"), status: 400),
-            .init(name: "chunked, but not last", request: get("/", "Transfer-Encoding: chunked, gzip\r\n"), status: 400),
+            .init(
+                name: "chunked, but not last",
+                request: get("/", "Transfer-Encoding: chunked, gzip\r\n"),
+                status: 400
+            ),
             .init(name: "an unknown coding", request: get("/", "Transfer-Encoding: xchunked\r\n"), status: 501),
             .init(
                 name: "chunked in HTTP/1.0",
@@ -304,7 +311,11 @@ struct ServerConnectionTests {
             ),
             .init(name: "an absurd target", request: "GET http://[ HTTP/1.1\r\nHost: a\r\n\r\n", status: 400),
             .init(name: "a start line too long", request: "GET /\(String(repeating: "a", count: 20_000))", status: 414),
-            .init(name: "a field too long", request: get("/", "A: \(String(repeating: "b", count: 70_000))\r\n"), status: 431),
+            .init(
+                name: "a field too long",
+                request: get("/", "A: \(String(repeating: "b", count: 70_000))\r\n"),
+                status: 431
+            ),
             .init(name: "too many fields", request: get("/", String(repeating: "A: b\r\n", count: 300)), status: 431),
             .init(
                 name: "a head too large",
@@ -334,7 +345,10 @@ struct ServerConnectionTests {
         }
     }
 
-    @Test("a body that is not what its framing says is 400", arguments: ["zz\r\n", "3\r\nabcdef\r\n", "-1\r\n\r\n", "3 \r\nabc"])
+    @Test(
+        "a body that is not what its framing says is 400",
+        arguments: ["zz\r\n", "3\r\nabcdef\r\n", "-1\r\n\r\n", "3 \r\nabc"]
+    )
     func badChunk(_ chunks: String) async throws {
         try await withConnection(Self.echo) { client in
             let head = "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -351,10 +365,15 @@ struct ServerConnectionTests {
             let answer = try await client.exchange(head + "nonsense\r\n" + Self.get("/smuggled"))
             #expect(answer.statuses == [200])
             #expect(answer.hasSuffix("hello /"))
+            // The server still takes what comes: a socket closed with unread data sends RST, which can destroy the response.
+            try await client.write("more")
         }
     }
 
-    @Test("a client that closes inside a head or a body costs nothing", arguments: ["GE", "GET / HTTP/1.1\r\nHo", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"])
+    @Test(
+        "a client that closes inside a head or a body costs nothing",
+        arguments: ["GE", "GET / HTTP/1.1\r\nHo", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"]
+    )
     func closedEarly(_ text: String) async throws {
         try await withConnection(Self.echo) { client in
             try await client.write(text)

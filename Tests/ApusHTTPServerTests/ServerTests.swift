@@ -141,13 +141,18 @@ struct ServerTests {
     func resets() async throws {
         let request = request
         try await check {
-            try await TestServer.with(configuration: quiet, { request in
-                _ = try await request.body.bytes()
-                return .stream { writer in
-                    for _ in 0..<100 { try await writer.write([UInt8](repeating: 1, count: 100_000)) }
+            try await TestServer.with(
+                configuration: quiet,
+                { request in
+                    _ = try await request.body.bytes()
+                    return .stream { writer in
+                        for _ in 0..<100 { try await writer.write([UInt8](repeating: 1, count: 100_000)) }
+                    }
                 }
-            }) { server in
-                let starts = ["", "GET / HT", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc", request("/")]
+            ) { server in
+                let starts = [
+                    "", "GET / HT", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc", request("/"),
+                ]
                 for round in 0..<40 {
                     let client = try await TCPStream.connect(to: server.server.address)
                     try await client.write(starts[round % 4])
@@ -212,7 +217,9 @@ struct ServerTests {
         try await check {
             let first = try await HTTPServer.start { _ in .text("ok") }
             let port = first.address.port ?? 0
-            let error = await #expect(throws: NetError.self) { try await HTTPServer.start(port: port) { _ in .text("ok") } }
+            let error = await #expect(throws: NetError.self) {
+                try await HTTPServer.start(port: port) { _ in .text("ok") }
+            }
             #expect(error?.code == .addressInUse)
             await first.shutdown()
         }

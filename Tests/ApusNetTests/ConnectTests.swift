@@ -40,7 +40,9 @@ struct ConnectTests {
     @Test("names and ports that cannot be are invalidAddress, without a lookup")
     func invalid() async throws {
         try await withTestLoop {
-            for (host, port) in [("", 80), ("a\0b", 80), (String(repeating: "a", count: 300), 80), ("localhost", 70_000)] {
+            for (host, port) in [
+                ("", 80), ("a\0b", 80), (String(repeating: "a", count: 300), 80), ("localhost", 70_000),
+            ] {
                 let error = await netError { try await TCPStream.connect(host: host, port: port) }
                 #expect(error?.code == .invalidAddress)
             }
@@ -156,21 +158,28 @@ struct ConnectTests {
     func thousand() async throws {
         // In a process of its own, where the descriptors of other tests do not come and go.
         await #expect(processExitsWith: .success) {
-            let before = openDescriptors()
-            try EventLoop.runForExitTest {
-                let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
-                for round in 0..<1_000 {
-                    async let accepting = listener.accept()
-                    let client = try await TCPStream.connect(to: listener.address)
-                    let server = try await accepting
-                    // Some are closed, some only dropped, some with data on the way.
-                    if round % 3 == 0 { await client.close() }
-                    if round % 3 == 1 { try await client.write("unread") }
-                    if round % 5 == 0 { await server.close() }
+            func connect(rounds: Int) throws {
+                try EventLoop.runForExitTest {
+                    let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
+                    for round in 0..<rounds {
+                        async let accepting = listener.accept()
+                        let client = try await TCPStream.connect(to: listener.address)
+                        let server = try await accepting
+                        // Some are closed, some only dropped, some with data on the way.
+                        if round % 3 == 0 { await client.close() }
+                        if round % 3 == 1 { try await client.write("unread") }
+                        if round % 5 == 0 { await server.close() }
+                    }
+                    await listener.close()
                 }
-                await listener.close()
             }
-            #expect(openDescriptors().subtracting(before).isEmpty, "\(openDescriptors()) after \(before)")
+            // What the process opens once and keeps, such as libdispatch's own.
+            try connect(rounds: 1)
+            let before = openDescriptors()
+            try connect(rounds: 1_000)
+            let after = openDescriptors()
+            // The test library's threads may open or close one meanwhile; a leak is of hundreds.
+            #expect(after.count <= before.count + 5, "\(after.sorted()) after \(before.sorted())")
         }
     }
 
@@ -232,7 +241,7 @@ struct ConnectTests {
         }
     }
 
-    @Test("a Unix socket can be connected to, written and read")
+    @Test("a Unix socket can be listened on, connected to, written and read")
     func unix() async throws {
         try await withTestLoop {
             var template = Array("/tmp/apus-test-XXXXXX".utf8CString)
@@ -243,36 +252,29 @@ struct ConnectTests {
                 rmdir(folder)
             }
             let left = try await leaks {
-                // The listening side by hand: `TCPListener` binds hosts and ports only.
-                let listening = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-                #expect(listening >= 0)
-                defer { close(listening) }
-                var address = sockaddr_un()
-                address.sun_family = sa_family_t(AF_UNIX)
-                withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-                let bound = withUnsafePointer(to: &address) {
-                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                        bind(listening, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-                    }
-                }
-                #expect(bound == 0)
-                #expect(listen(listening, 1) == 0)
-                let stream = try await TCPStream.connect(to: SocketAddress(unixPath: path))
-                let accepted = accept(listening, nil, nil)
-                defer { close(accepted) }
-                #expect(stream.remoteAddress?.host == path)
-                #expect(send(accepted, "over unix", 9, 0) == 9)
-                let text = try await stream.read()
-                #expect(text == Array("over unix".utf8))
-                try await stream.write("back")
-                var buffer = [UInt8](repeating: 0, count: 10)
-                #expect(recv(accepted, &buffer, 10, 0) == 4)
-                await stream.close()
-                let missing = await netError {
-                    try await TCPStream.connect(to: SocketAddress(unixPath: folder + "/nothing"))
-                }
+                let address = try SocketAddress(unixPath: path)
+                let missing = await netError { try await TCPStream.connect(to: address) }
                 #expect(missing?.code == .system)
                 #expect(missing?.errno == ENOENT)
+                let listener = try await TCPListener.bind(to: address)
+                #expect(listener.address == address)
+                let again = await netError { try await TCPListener.bind(to: address) }
+                #expect(again?.code == .addressInUse)
+                async let accepting = listener.accept()
+                let client = try await TCPStream.connect(to: address)
+                let server = try await accepting
+                #expect(client.remoteAddress == address)
+                try await client.write("over unix")
+                let text = try await server.read()
+                #expect(text == Array("over unix".utf8))
+                await server.close()
+                let end = try await client.read()
+                #expect(end.isEmpty)
+                await client.close()
+                await listener.close()
+                // The path is still there, and nobody listens.
+                let refused = await netError { try await TCPStream.connect(to: address) }
+                #expect(refused?.code == .connectionRefused)
             }
             #expect(left.isEmpty, "\(left)")
         }
@@ -389,15 +391,5 @@ private struct WarningHandler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    func log(
-        level: Logger.Level,
-        message: Logger.Message,
-        metadata: Logger.Metadata?,
-        source: String,
-        file: String,
-        function: String,
-        line: UInt
-    ) {
-        warnings.add("\(message)")
-    }
+    func log(event: LogEvent) { warnings.add("\(event.message)") }
 }

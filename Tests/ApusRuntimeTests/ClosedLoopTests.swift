@@ -80,7 +80,9 @@ struct ClosedLoopTests {
             return codes
         }.value
         #expect(codes == Array(repeating: .loopClosed, count: 4))
-        await #expect(throws: LoopError.self) { try await loop.clock.sleep(until: loop.clock.now.advanced(by: .seconds(1))) }
+        await #expect(throws: LoopError.self) {
+            try await loop.clock.sleep(until: loop.clock.now.advanced(by: .seconds(1)))
+        }
     }
 
     @Test("combinators and timeouts work on it")
@@ -98,7 +100,8 @@ struct ClosedLoopTests {
     @Test("schedule still runs its function; timers that were pending never fire, and are over")
     func schedule() async throws {
         let fired = Recorder<String>()
-        let (loop, pending) = try await closed { loop in loop.schedule(after: .seconds(3600)) { fired.note("pending") } }
+        let (loop, pending) = try await closed { loop in loop.schedule(after: .seconds(3600)) { fired.note("pending") }
+        }
         #expect(pending.isOver)
         let late = loop.schedule(after: .zero) { fired.note("late") }
         await withUnsafeContinuation { continuation in loop.schedule { continuation.resume() } }

@@ -417,27 +417,4 @@ struct SelectorTests {
         selector.wake()
         #expect(events(of: &selector, timeout: -1) == [:], "every wake-up is a new edge")
     }
-
-    @Test("its descriptors are closed on exec")
-    func closeOnExec() throws {
-        let before = openDescriptors()
-        let selector = try PlatformSelector()
-        // Others open descriptors meanwhile; ours are among the new ones, and all of Apus' are CLOEXEC.
-        let new = openDescriptors().subtracting(before)
-        #expect(new.count >= 2)
-        for fd in new where Self.isEventDescriptor(fd) {
-            let flags = fcntl(fd, F_GETFD)
-            #expect(flags < 0 || flags & FD_CLOEXEC != 0)
-        }
-        selector.wake()
-    }
-
-    private static func isEventDescriptor(_ fd: Int32) -> Bool {
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
-            guard let start = buffer.baseAddress else { return false }
-            let count = readlink("/proc/self/fd/\(fd)", start, 63)
-            guard count > 0 else { return false }
-            return buffer.prefix(count).starts(with: Array("anon_inode:".utf8CString.dropLast()))
-        }
-    }
 }

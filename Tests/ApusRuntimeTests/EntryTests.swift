@@ -116,7 +116,10 @@ struct EntryTests {
         #expect(Set(loops).count == 5)
     }
 
-    @Test("with forwards cancellation, before it begins and meanwhile, and waits for the body", arguments: [false, true])
+    @Test(
+        "with forwards cancellation, before it begins and meanwhile, and waits for the body",
+        arguments: [false, true]
+    )
     func withCancelled(before: Bool) async throws {
         let ended = Recorder<String>()
         let begun = Gate()

@@ -31,7 +31,9 @@ struct OffloadTests {
     @Test("task-local values reach the function", arguments: [false, true])
     func taskLocals(cpu: Bool) async throws {
         try await onCleanLoop {
-            let value = try await Local.$value.withValue(11) { try await offload(to: cpu ? .cpu : .blocking) { Local.value } }
+            let value = try await Local.$value.withValue(11) {
+                try await offload(to: cpu ? .cpu : .blocking) { Local.value }
+            }
             #expect(value == 11)
         }
     }

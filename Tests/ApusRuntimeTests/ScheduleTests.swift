@@ -111,7 +111,8 @@ struct ScheduleTests {
                 for number in 0..<1000 {
                     let call =
                         number % 2 == 0
-                        ? loop.schedule { ran.note(number) } : loop.schedule(after: .nanoseconds(1)) { ran.note(number) }
+                        ? loop.schedule { ran.note(number) }
+                        : loop.schedule(after: .nanoseconds(1)) { ran.note(number) }
                     if number % 3 == 0, call.cancel() { prevented.append(number) }
                 }
                 return prevented
@@ -190,7 +191,9 @@ struct VirtualTimeTests {
         try await onCleanLoop {
             let clock = try currentLoop().clock
             let start = clock.now
-            @Sendable func note(_ what: String) { log.note("\(what) \(start.duration(to: clock.now).components.seconds)") }
+            @Sendable func note(_ what: String) {
+                log.note("\(what) \(start.duration(to: clock.now).components.seconds)")
+            }
             try await gather(
                 {
                     try await sleep(for: .seconds(1))

@@ -83,7 +83,10 @@ struct Setting: Sendable {
             return (start, Place.here)
         }.value
         report.equal(start, here, "an immediate task begins on the loop's thread")
-        report.check(end.thread != here.thread || end.loop == "check", "and wherever it goes on, current tells the truth")
+        report.check(
+            end.thread != here.thread || end.loop == "check",
+            "and wherever it goes on, current tells the truth"
+        )
         try await EventLoop.with {
             let own = Place.here
             try await Stages.visit(echo: echo.address).check(report, "the closure of with", at: own)
@@ -155,7 +158,10 @@ struct Setting: Sendable {
     private func hopAndBack(_ who: String) async throws {
         let before = EventLoop.current.map(ObjectIdentifier.init)
         try await loop.hop { try await visit() }.check(report, "a hop from \(who)", at: here)
-        report.check(EventLoop.current.map(ObjectIdentifier.init) == before || who == "an immediate task", "\(who) is back after it")
+        report.check(
+            EventLoop.current.map(ObjectIdentifier.init) == before || who == "an immediate task",
+            "\(who) is back after it"
+        )
     }
 
     @MainActor

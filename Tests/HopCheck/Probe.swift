@@ -81,7 +81,10 @@ struct Stages: Equatable, Sendable {
     /// Checks that no stage was on `loop`.
     func checkNever(_ report: Report, _ who: String, on loop: String) {
         let strays = places.filter { $0.value.loop == loop }.keys.sorted()
-        report.check(strays.isEmpty, "\(who) works at every stage, and never runs on a loop that is not its own \(strays)")
+        report.check(
+            strays.isEmpty,
+            "\(who) works at every stage, and never runs on a loop that is not its own \(strays)"
+        )
     }
 }
 

@@ -18,8 +18,8 @@ enum Scene {
         "main-actor-served": mainActorServed,
         "nested-run": nestedRun,
         "leaks": leaks,
+        "close-on-exec": closeOnExec,
         "unhandled": unhandled,
-        "off-loop-access": offLoopAccess,
     ]
 
     /// Prints the error that a scene should not have.
@@ -277,14 +277,35 @@ enum Scene {
             for _ in 0..<20 {
                 try EventLoop.run { try await busyScene() }
                 do {
-                    try EventLoop.run {
+                    _ = try EventLoop.run {
                         try await gather({ try await busyScene() }, { throw CancellationError() })
                     }
                 } catch is CancellationError {}
-                _ = try EventLoop.run { try await gather(0..<5) { _ in try await EventLoop.with { try await busyScene() } } }
+                _ = try EventLoop.run {
+                    try await gather(0..<5) { _ in try await EventLoop.with { try await busyScene() } }
+                }
             }
             let after = openDescriptors()
             print("left: \(after.subtracting(before).count)")
+        }
+    }
+
+    /// Every descriptor of a loop, a listener and both ends of a connection is closed on exec.
+    static func closeOnExec() -> Int32 {
+        play {
+            let before = openDescriptors()
+            try EventLoop.run {
+                let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
+                async let accepted = listener.accept()
+                let stream = try await TCPStream.connect(to: listener.address)
+                let peer = try await accepted
+                let new = openDescriptors().subtracting(before)
+                let inherited = new.filter { fcntl($0, F_GETFD) & FD_CLOEXEC == 0 }
+                print("opened \(new.count >= 5), inherited: \(inherited.count)")
+                await stream.close()
+                await peer.close()
+                await listener.close()
+            }
         }
     }
 
@@ -314,17 +335,6 @@ enum Scene {
     }
 
     private struct LeftAlone: Error {}
-
-    /// Reading loop-owned state off its loop stops the program and says why.
-    static func offLoopAccess() -> Int32 {
-        play {
-            try EventLoop.run {
-                guard let loop = EventLoop.current else { return }
-                let bound = LoopBound(1, on: loop)
-                try await offload { print("value: \(bound.value)") }
-            }
-        }
-    }
 }
 
 /// Swift marks `fork` unavailable, for good reasons; what the library does then must still be known.

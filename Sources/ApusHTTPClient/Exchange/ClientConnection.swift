@@ -147,7 +147,9 @@ final class ClientConnection: DescriptorWatcher {
         if descriptor.mayRead {
             var byte: UInt8 = 0
             do {
-                guard try withUnsafeMutableBytes(of: &byte, { try transport.receive(into: $0) }) == nil else { return false }
+                guard try withUnsafeMutableBytes(of: &byte, { try transport.receive(into: $0) }) == nil else {
+                    return false
+                }
             } catch {
                 return false
             }

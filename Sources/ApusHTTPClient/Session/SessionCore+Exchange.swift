@@ -128,7 +128,8 @@ extension SessionCore {
         _ exchange: Exchange,
         _ host: HostRecord
     ) async throws -> ClientResponse {
-        guard failed.uses > 1, !failed.hasReceived, !isClosed, exchange.isIdempotent, Self.isDeadConnection(error) else {
+        guard failed.uses > 1, !failed.hasReceived, !isClosed, exchange.isIdempotent, Self.isDeadConnection(error)
+        else {
             finished(failed, isReusable: false)
             throw describe(error, exchange)
         }

@@ -81,7 +81,8 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     /// actor that is bound to this loop are on the thread, but nonisolated code of theirs goes on elsewhere. They reach
     /// loop-owned state through ``hop(_:)``.
     package var runsCurrentTask: Bool {
-        guard isCurrent, state.pointee.runningJob != nil, state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
+        guard isCurrent, state.pointee.runningJob != nil,
+            state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
         else { return false }
         // The runtime takes 150 ns to tell a task's preference: asked only where the answer is open.
         guard state.pointee.runningSerially else { return true }

@@ -43,7 +43,9 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         // A call for which there is, or may be, a free thread does not wait.
-        guard waiting < maximumQueue + (maximumThreads - busy) else { throw OffloadError(.queueFull, pool: name, bound: maximumQueue) }
+        guard waiting < maximumQueue + (maximumThreads - busy) else {
+            throw OffloadError(.queueFull, pool: name, bound: maximumQueue)
+        }
         waiting += 1
         guard waiting > idle, threads < maximumThreads else { return }
         do {
