@@ -98,7 +98,8 @@ let package = Package(
         .target(
             name: "ApusTesting",
             dependencies: [
-                "ApusNet", "ApusRuntime", .logging, .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
+                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", .logging,
+                .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
             ]
         ),
         .target(
@@ -110,7 +111,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),
         .testTarget(name: "ApusRuntimeTests", dependencies: ["ApusRuntime", "ApusTesting", "CApus", .logging]),
-        .testTarget(name: "ApusNetTests", dependencies: ["ApusNet", "ApusRuntime", "ApusTesting"]),
+        .testTarget(name: "ApusNetTests", dependencies: ["ApusNet", "ApusRuntime", "ApusTesting", .logging]),
         .testTarget(
             name: "ApusHTTPClientTests",
             dependencies: [
@@ -124,9 +125,14 @@ let package = Package(
                 "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", .httpTypes, .logging,
             ]
         ),
+        .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus"]),
         .testTarget(name: "ArchitectureTests"),
         // The thread and hop rules, in a release build: `./run test` runs it.
-        .executableTarget(name: "apus-hop-check", dependencies: ["Apus"], path: "Tests/HopCheck"),
+        .executableTarget(
+            name: "apus-hop-check",
+            dependencies: ["Apus", "ApusRuntime", "ApusTesting", "CApus"],
+            path: "Tests/HopCheck"
+        ),
     ] + userCode + examples
 )
 

@@ -87,7 +87,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public var method: HTTPRequest.Method?
     /// The request's URL, without what may be secret: `scheme://host:port/path?…`.
     public var url: String?
-    private var message: String
+    /// What happened and what to do, without the request's name: ``description`` has both.
+    public var message: String
 
     init(_ code: Code, _ message: String, cause: (any Error)? = nil, method: HTTPRequest.Method? = nil, uri: URI? = nil)
     {

@@ -91,17 +91,18 @@ public final class HTTPServer: Sendable {
         let loop = listener.eventLoop
         let core = LoopBound(ServerCore(listener: listener, configuration: configuration, handler: handler), on: loop)
         let task = loop.spawn(name: "HTTP server \(listener.address)") { try await core.value.accept() }
-        try await withTaskCancellationHandler {
-            do {
-                try await task.value
-            } catch let error as NetError where error.code == .closed {
-                // Somebody closed the listener: that is an end, not a failure.
-            }
+        let result = await withTaskCancellationHandler {
+            await task.result
         } onCancel: {
             task.cancel()
         }
-        // Shielded by being a task of its own: the caller is cancelled already.
+        // However accepting has ended. Shielded by being a task of its own: the caller may be cancelled already.
         _ = await loop.spawn { await core.value.shutDown() }.result
+        do {
+            try result.get()
+        } catch let error as NetError where error.code == .closed {
+            // Somebody closed the listener: that is an end, not a failure.
+        }
         try Task.checkCancellation()
     }
 

@@ -30,6 +30,8 @@ final class ServerConnection {
     private var mustAnnounceContinue = false
     private var mustClose = false
     private var isCancelled = false
+    /// The connection's task, while it runs.
+    var task: UnsafeCurrentTask?
 
     init(_ transport: any Transport, core: ServerCore, on loop: EventLoop) {
         self.transport = transport
@@ -133,15 +135,23 @@ final class ServerConnection {
         } catch is CancellationError where isCancelled {
             throw CancellationError()
         } catch let error as ServerError where error.code != .disconnected {
-            response = .text("\(error)\n", status: .init(code: error.code.status))
+            response = .text("\(error)\n", status: .named(error.code.status))
             mustClose = true
         } catch {
             // The client is told nothing about the inside.
             core.configuration.logger.error("The handler of \(head.method) \(request.path) failed: \(error)")
             response = .text("Internal server error\n", status: .internalServerError)
         }
-        if core.isShuttingDown || mustClose { http.pointee.closeAfterThisMessage() }
+        if core.isShuttingDown || mustClose || willNotDrain { http.pointee.closeAfterThisMessage() }
         try await write(response)
+    }
+
+    /// Whether what is left of the request's body will not be read, as far as that is known: the response must say that the
+    /// connection closes (RFC 9112 §9.6), or the client sends its next request into the void.
+    private var willNotDrain: Bool {
+        guard http.pointee.remoteState == .sendingBody else { return false }
+        // RFC 9110 §10.1.1: after a final status instead of 100 the client may or may not send its body.
+        return mustAnnounceContinue || (http.pointee.remainingBodyLength ?? 0) > core.configuration.drainLimit
     }
 
     /// Reads what is left of the request's body, within reason. Returns whether another request can follow.
@@ -150,7 +160,14 @@ final class ServerConnection {
         while http.pointee.remoteState == .sendingBody {
             // The client waits for a 100 that will not come, and sends no body; or it sends one that nobody wants.
             if mustAnnounceContinue { return false }
-            guard let piece = try await nextPiece(cycle) else { break }
+            let piece: [UInt8]?
+            do {
+                piece = try await nextPiece(cycle)
+            } catch is ServerError {
+                // The response is out, and shall arrive.
+                return false
+            }
+            guard let piece else { break }
             drained += piece.count
             guard drained <= core.configuration.drainLimit else { return false }
         }
@@ -177,7 +194,7 @@ final class ServerConnection {
     private func refuse(status: Int, _ text: String) async {
         http.pointee.closeAfterThisMessage()
         do {
-            try await write(.text(text, status: .init(code: status)))
+            try await write(.text(text, status: .named(status)))
             try await finish()
         } catch {
             core.configuration.logger.debug("Connection from \(client) ended: \(error)")
@@ -199,7 +216,7 @@ final class ServerConnection {
         if mustAnnounceContinue {
             mustAnnounceContinue = false
             if !hasAnswered {
-                try http.pointee.sendResponse(status: .init(code: 100), prepared: [], fields: [:], body: .none)
+                try http.pointee.sendResponse(status: .continue, prepared: [], fields: [:], body: .none)
                 try await flush()
             }
         }
@@ -238,9 +255,11 @@ final class ServerConnection {
                 try http.pointee.sendData(bytes)
                 return try await flush()
             }
+            // A response to HEAD: the head says how long the body would be.
+            if http.pointee.discardsBody { return try await flush() }
             try http.pointee.beginData(count: bytes.count)
             try await flush()
-            if !http.pointee.discardsBody { try await send(bytes) }
+            try await send(bytes)
             try http.pointee.endData()
             try await flush()
         } catch let error as HTTP1Error {
@@ -342,7 +361,11 @@ final class ServerConnection {
         if isIdle { close() } else { http.pointee.closeAfterThisMessage() }
     }
 
-    func abort() { transport.abort() }
+    /// Breaks the connection off, and cancels the handler, which may wait for something else than the client.
+    func abort() {
+        transport.abort()
+        task?.cancel()
+    }
 
     func close() { transport.close() }
 }

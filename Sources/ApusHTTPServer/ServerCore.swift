@@ -29,18 +29,24 @@ final class ServerCore {
                 try Task.checkCancellation()
                 continue
             }
-            let transport = try await listener.acceptTransport()
-            let connection = ServerConnection(transport, core: self, on: loop)
-            connections[ObjectIdentifier(connection)] = connection
-            let bound = LoopBound(connection, on: loop)
-            loop.startDetached {
-                await withTaskCancellationHandler {
-                    await bound.value.serve()
-                } onCancel: {
-                    bound.perform { $0.cancel() }
-                }
-                bound.value.core.ended(bound.value)
+            adopt(try await listener.acceptTransport(), on: loop)
+        }
+    }
+
+    /// Serves a connection, in a task of its own.
+    func adopt(_ transport: any Transport, on loop: EventLoop) {
+        let connection = ServerConnection(transport, core: self, on: loop)
+        connections[ObjectIdentifier(connection)] = connection
+        let bound = LoopBound(connection, on: loop)
+        loop.startDetached {
+            withUnsafeCurrentTask { bound.value.task = $0 }
+            await withTaskCancellationHandler {
+                await bound.value.serve()
+            } onCancel: {
+                bound.perform { $0.cancel() }
             }
+            bound.value.task = nil
+            bound.value.core.ended(bound.value)
         }
     }
 

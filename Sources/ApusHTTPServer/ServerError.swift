@@ -1,3 +1,5 @@
+import HTTPTypes
+
 // The server's errors, by who has to act:
 //
 //   the handler  bodyConsumed, headersInvalid, lengthMismatch
@@ -56,4 +58,21 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
     public var isTimeout: Bool { code == .timedOut }
 
     public var description: String { message }
+}
+
+extension HTTPResponse.Status {
+    /// What a server answers of itself, with its usual reason phrase.
+    static func named(_ code: Int) -> HTTPResponse.Status {
+        switch code {
+        case 400: .badRequest
+        case 408: .requestTimeout
+        case 413: .contentTooLarge
+        case 414: .uriTooLong
+        case 431: .requestHeaderFieldsTooLarge
+        case 500: .internalServerError
+        case 501: .notImplemented
+        case 505: HTTPResponse.Status(code: 505, reasonPhrase: "HTTP Version Not Supported")
+        default: HTTPResponse.Status(code: code)
+        }
+    }
 }

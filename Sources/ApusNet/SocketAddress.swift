@@ -17,19 +17,34 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         guard let number = UInt16(exactly: port) else {
             throw NetError(.invalidAddress, "Port \(port) is not in 0...65535.")
         }
+        // C would not see what follows a NUL.
+        guard !address.utf8.contains(0) else { throw Self.notAnAddress(address) }
         var v4 = in_addr()
         if inet_pton(AF_INET, address, &v4) == 1 {
             storage = .ipv4(UInt32(bigEndian: v4.s_addr), number)
             return
         }
-        let parts = address.split(separator: "%", maxSplits: 1)
+        let parts = address.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
         var v6 = in6_addr()
         if let figures = parts.first, inet_pton(AF_INET6, String(figures), &v6) == 1 {
-            let scope = parts.count == 2 ? (UInt32(parts[1]) ?? if_nametoindex(String(parts[1]))) : 0
+            var scope: UInt32 = 0
+            if parts.count == 2 {
+                scope = UInt32(parts[1]) ?? if_nametoindex(String(parts[1]))
+                guard scope != 0 else {
+                    throw NetError(.invalidAddress, "“\(address)” names an interface that this machine does not have.")
+                }
+            }
             storage = Self.ipv6(v6, port: number, scope: scope)
             return
         }
-        throw NetError(.invalidAddress, "“\(address)” is not an IPv4 or IPv6 address. Names go through the resolver.")
+        throw Self.notAnAddress(address)
+    }
+
+    private static func notAnAddress(_ text: String) -> NetError {
+        NetError(
+            .invalidAddress,
+            "“\(text.prefix(64))” is not an IPv4 or IPv6 address. Names go through the resolver."
+        )
     }
 
     /// A Unix socket's path.

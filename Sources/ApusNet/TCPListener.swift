@@ -53,6 +53,28 @@ public final class TCPListener: Sendable {
         return try await loop.hop(body)
     }
 
+    /// Listens on one address: of this machine's, or a Unix socket's path, which must not exist yet.
+    ///
+    /// - Parameters:
+    ///   - address: with port 0 for one that is free.
+    ///   - backlog: connections that may wait to be accepted.
+    ///   - reusePort: lets several listeners share the address (SO_REUSEPORT).
+    /// - Throws: ``NetError`` (`.addressInUse`, `.permissionDenied`, `.addressNotAvailable`…).
+    ///
+    /// Cancel safety: leaves no socket behind.
+    public static func bind(
+        to address: SocketAddress,
+        backlog: Int = 1024,
+        reusePort: Bool = false
+    ) async throws -> TCPListener {
+        let loop = EventLoop.current ?? .shared
+        let body: @Sendable () async throws -> TCPListener = {
+            try listen(address, backlog: backlog, reusePort: reusePort, on: loop)
+        }
+        if loop.runsCurrentTask { return try await body() }
+        return try await loop.hop(body)
+    }
+
     private static func listen(
         _ address: SocketAddress,
         backlog: Int,

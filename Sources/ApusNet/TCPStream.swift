@@ -13,7 +13,7 @@ public import ApusRuntime
 /// elsewhere each operation costs a hop there and back. One task may read while another writes; two that read (or write) at
 /// once are an error. Dropping the last reference closes the connection.
 public final class TCPStream: Sendable {
-    private let transport: LoopBound<any Transport>
+    private let conversation: LoopBound<Conversation>
     /// The loop that the stream belongs to.
     public let eventLoop: EventLoop
     /// The other end, if it is still known.
@@ -22,15 +22,15 @@ public final class TCPStream: Sendable {
     public let localAddress: SocketAddress?
 
     package init(_ transport: any Transport, on loop: EventLoop) {
-        self.transport = LoopBound(transport, on: loop)
+        conversation = LoopBound(Conversation(transport), on: loop)
         eventLoop = loop
         remoteAddress = transport.remoteAddress
         localAddress = transport.localAddress
     }
 
     deinit {
-        let transport = transport
-        transport.perform { $0.close() }
+        let conversation = conversation
+        conversation.perform { $0.transport.close() }
     }
 
     /// Connects to the first address of `host` that answers.
@@ -48,7 +48,9 @@ public final class TCPStream: Sendable {
             let addresses: [SocketAddress]
             if let timeout {
                 do {
-                    addresses = try await withTimeout(timeout) { try await SystemResolver.shared.addresses(of: host, port: port) }
+                    addresses = try await withTimeout(timeout) {
+                        try await SystemResolver.shared.addresses(of: host, port: port)
+                    }
                 } catch is TimeoutError {
                     throw NetError(.timedOut, "Looking up “\(host)” took longer than \(timeout).")
                 }
@@ -128,14 +130,21 @@ public final class TCPStream: Sendable {
 
     /// Tells the peer that nothing more comes. Reading goes on.
     public func finishWriting() async {
-        let transport = transport
-        _ = try? await performed { transport.value.finishSending() }
+        let conversation = conversation
+        _ = try? await performed { conversation.value.transport.finishSending() }
     }
 
     /// Closes both directions, and ends every wait on the stream with ``NetError`` `.closed`. Safe twice.
     public func close() async {
-        let transport = transport
-        _ = try? await performed { transport.value.close() }
+        let conversation = conversation
+        _ = try? await performed { conversation.value.transport.close() }
+    }
+
+    /// Closes both directions and tells the peer that its data is not wanted (RST, on TCP): it may lose what was written to it
+    /// before. Ends every wait on the stream with ``NetError`` `.closed`. Safe twice.
+    public func abort() async {
+        let conversation = conversation
+        _ = try? await performed { conversation.value.transport.abort() }
     }
 
     private func performed(_ body: @escaping @Sendable () -> Void) async throws {
@@ -144,7 +153,12 @@ public final class TCPStream: Sendable {
 
     private func readHere(upTo count: Int, timeout: Duration?) async throws -> [UInt8] {
         try Task.checkCancellation()
-        let transport = transport.value
+        let conversation = conversation.value
+        // Not only while it waits: bytes that come for one reader must not go to another, and pieces of two writes not mix.
+        guard !conversation.isReading else { throw Self.busy(toRead: true) }
+        conversation.isReading = true
+        defer { conversation.isReading = false }
+        let transport = conversation.transport
         let limit = max(1, count)
         let deadline = eventLoop.deadline(after: timeout)
         while true {
@@ -159,7 +173,11 @@ public final class TCPStream: Sendable {
 
     private func writeHere(_ bytes: [UInt8], timeout: Duration?) async throws {
         try Task.checkCancellation()
-        let transport = transport.value
+        let conversation = conversation.value
+        guard !conversation.isWriting else { throw Self.busy(toRead: false) }
+        conversation.isWriting = true
+        defer { conversation.isWriting = false }
+        let transport = conversation.transport
         var sent = 0
         while sent < bytes.count {
             let count = try bytes.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
@@ -194,11 +212,23 @@ public final class TCPStream: Sendable {
                     "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."
                 )
             case .closed: throw NetError(.closed, "The connection to \(peerName) was closed on this side.")
-            case .busy:
-                throw NetError(.busy, "Another task is \(toRead ? "reading" : "writing") this stream: one at a time.")
+            case .busy: throw Self.busy(toRead: toRead)
             }
         }
     }
 
+    private static func busy(toRead: Bool) -> NetError {
+        NetError(.busy, "Another task is \(toRead ? "reading" : "writing") this stream: one at a time.")
+    }
+
     private var peerName: String { remoteAddress?.description ?? "the peer" }
+}
+
+/// A stream's transport, and who uses it. Loop thread only.
+private final class Conversation {
+    let transport: any Transport
+    var isReading = false
+    var isWriting = false
+
+    init(_ transport: any Transport) { self.transport = transport }
 }

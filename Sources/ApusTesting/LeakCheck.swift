@@ -23,3 +23,50 @@ public func openDescriptors() -> Set<Int32> {
     }
     return result
 }
+
+/// What a piece of code left behind on its loop: see ``leaks(_:)``.
+public struct Leaks: Sendable, Hashable, CustomStringConvertible {
+    /// Descriptors (sockets and in-memory streams) more than before.
+    public var descriptors = 0
+    /// Timers more than before.
+    public var timers = 0
+    /// Tasks of `EventLoop.spawn` more than before.
+    public var tasks = 0
+
+    /// Whether nothing was left.
+    public var isEmpty: Bool { self == Leaks() }
+
+    public var description: String {
+        isEmpty ? "no leaks" : "left behind: \(descriptors) descriptors, \(timers) timers, \(tasks) tasks"
+    }
+}
+
+/// Runs `body` and tells what it left behind on the current loop, of which nothing else may run meanwhile.
+///
+/// ```swift
+/// #expect(try await leaks { try await fetchEverything() }.isEmpty)
+/// ```
+///
+/// It counts by the loop's own tables and not by the process's descriptors: other tests run beside this one. Ends that are on
+/// their way, such as a server's connection whose client has closed, get some thousand turns of the loop to arrive.
+///
+/// - Throws: what `body` throws; ``LoopError`` is not among it: off a loop there is nothing to count, and no leak.
+///
+/// Cancel safety: as `body`'s.
+public func leaks(_ body: nonisolated(nonsending) () async throws -> Void) async rethrows -> Leaks {
+    guard let before = EventLoop.current?.statistics() else {
+        try await body()
+        return Leaks()
+    }
+    try await body()
+    var result = Leaks()
+    for _ in 0..<100_000 {
+        guard let now = EventLoop.current?.statistics() else { return Leaks() }
+        result.descriptors = now.descriptors - before.descriptors
+        result.timers = now.timers - before.timers
+        result.tasks = now.tasks - before.tasks
+        if result.isEmpty { return result }
+        await Task.yield()
+    }
+    return result
+}

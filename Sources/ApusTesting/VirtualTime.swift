@@ -1,9 +1,9 @@
-public import ApusRuntime
+import ApusRuntime
 
 /// Runs `body` on a loop of its own whose time is virtual: it jumps to the next timer whenever nothing else can happen.
 ///
 /// A test of a one-hour timeout takes microseconds, and always the same ones. Time stands still while something outside is waited
-/// for: real sockets, offloaded calls, name lookups. Use ``ScriptedTransport``-like in-memory streams instead of sockets.
+/// for: real sockets, offloaded calls, name lookups. Use a ``ScriptedPeer`` or ``memoryStreams(capacity:)`` instead of sockets.
 ///
 /// - Throws: what `body` throws.
 ///
@@ -14,5 +14,5 @@ public func withVirtualTime<Success: Sendable>(
     var options = EventLoop.Options()
     options.name = "virtual"
     options.clock = .virtual
-    return try await EventLoop.with(options, body)
+    return try await withTestLoop(options, body)
 }

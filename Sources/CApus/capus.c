@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,13 +32,9 @@ static void forked_in_child(void) {
     atomic_fetch_add_explicit(&fork_epoch, 1, memory_order_relaxed);
 }
 
-static void watch_forks(void) { pthread_atfork(NULL, NULL, forked_in_child); }
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, forked_in_child); }
 
-void apus_set_current_loop(void *loop) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    current_loop = loop;
-}
+void apus_set_current_loop(void *loop) { current_loop = loop; }
 
 uint32_t apus_fork_epoch(void) { return atomic_load_explicit(&fork_epoch, memory_order_relaxed); }
 
@@ -86,6 +83,29 @@ int apus_accept(int fd, struct sockaddr *address, uint32_t *length) {
 int apus_gettid(void) { return (int)syscall(SYS_gettid); }
 
 void apus_set_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void apus_shed_dispatch_signal_mask(void) {
+    static const int telling[] = {SIGHUP, SIGINT, SIGTERM, SIGCHLD, SIGUSR1, SIGUSR2, SIGWINCH};
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    // A mask with less than all of these is somebody's choice, and stays.
+    for (size_t i = 0; i < sizeof telling / sizeof *telling; i++)
+        if (!sigismember(&mask, telling[i])) return;
+    char path[64], line[128];
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)getpid());
+    FILE *status = fopen(path, "re");
+    if (!status) return;
+    unsigned long long blocked = 0;
+    bool found = false;
+    while (!found && fgets(line, sizeof line, status)) found = sscanf(line, "SigBlk: %llx", &blocked) == 1;
+    fclose(status);
+    if (!found) return;
+    sigemptyset(&mask);
+    for (int number = 1; number <= 64; number++)
+        // Refused for the two that glibc keeps for itself, which is right.
+        if (blocked >> (number - 1) & 1) sigaddset(&mask, number);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
 
 int apus_available_cores(void) {
     cpu_set_t set;

@@ -1,6 +1,7 @@
-@testable import ApusNet
 import ApusRuntime
 import Testing
+
+@testable import ApusNet
 
 /// RFC 8305: which address is tried when, and what is said when none answers.
 @Suite
@@ -38,7 +39,10 @@ struct HappyEyeballsTests {
             await two.close()
             do {
                 _ = try await Connector.connect(
-                    toAny: [one.address, two.address], host: "test", on: one.eventLoop, deadline: .max
+                    toAny: [one.address, two.address],
+                    host: "test",
+                    on: one.eventLoop,
+                    deadline: .max
                 )
                 Issue.record("nobody listens there")
             } catch let error as NetError {

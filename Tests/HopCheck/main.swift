@@ -1,1 +1,21 @@
-import Apus
+// The rules of the loop that only a process of its own can show, and in a release build: `apus-hop-check`.
+//
+// Without an argument: on which thread does code run? One line per check, `ok …` or `FAIL …`, then `N passed, M failed`.
+// With one (`sigint`, `sigpipe`, `fork`, …): one scene, for the subprocess tests of ApusRuntimeTests; see Scenes.swift.
+
+@preconcurrency import Glibc
+
+// By line even into a pipe: a scene may end by a signal.
+setlinebuf(stdout)
+if CommandLine.arguments.count > 1 {
+    guard let scene = Scene.all[CommandLine.arguments[1]] else {
+        print("apus-hop-check: no scene “\(CommandLine.arguments[1])”; there are: \(Scene.all.keys.sorted())")
+        exit(2)
+    }
+    // The threads of libdispatch block signals, and so does what is started from them: a test, for instance.
+    var signals = sigset_t()
+    sigfillset(&signals)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    exit(scene())
+}
+exit(HopCheck.run())

@@ -140,13 +140,19 @@ final class ClientConnection: DescriptorWatcher {
 
     /// Whether another exchange can follow, as far as both sides have said and this side can see without waiting.
     func canReuse() -> Bool {
-        guard !isClosed, http.pointee.canReuse, descriptor.isOpen else { return false }
+        // Output is left if a write failed and the server answered all the same.
+        guard !isClosed, http.pointee.canReuse, http.pointee.output.isEmpty, descriptor.isOpen else { return false }
         // The end of the stream may have come with the last byte of the body: it will not be announced again.
         if descriptor.hasEnded { return false }
         if descriptor.mayRead {
             var byte: UInt8 = 0
-            let isSilent = withUnsafeMutableBytes(of: &byte) { (try? transport.receive(into: $0)) == .some(nil) }
-            if !isSilent { return false }
+            do {
+                guard try withUnsafeMutableBytes(of: &byte, { try transport.receive(into: $0) }) == nil else {
+                    return false
+                }
+            } catch {
+                return false
+            }
         }
         return (try? http.pointee.startNextCycle()) != nil
     }

@@ -10,6 +10,8 @@ final class Exchange: @unchecked Sendable {
         case nothing
         case descriptor(UInt64)
         case pool(WaiterID)
+        /// A task of its own, which this cancels: a name lookup.
+        case task(@Sendable () -> Void)
     }
 
     let core: SessionCore
@@ -27,6 +29,8 @@ final class Exchange: @unchecked Sendable {
     @exclusivity(unchecked) var prepared: [UInt8] = []
     @exclusivity(unchecked) var fields = HTTPFields()
     @exclusivity(unchecked) var waiting = Waiting.nothing
+    /// Whether a redirect led to another origin: the session's secrets stay behind then, as the request's own do.
+    @exclusivity(unchecked) var withholdsSecrets = false
 
     init(
         core: SessionCore,
@@ -55,12 +59,16 @@ final class Exchange: @unchecked Sendable {
 
     /// Ends the current wait. Safe from any thread. The waits look at `Task.isCancelled` themselves before they begin.
     func cancel() {
-        core.loop.perform {
-            switch self.waiting {
-            case .nothing: break
-            case .descriptor(let token): self.core.loop.endWaits(token, with: .cancelled)
-            case .pool(let waiter): self.core.stopWaiting(waiter, with: .cancelled)
-            }
+        core.loop.perform { self.endWait(with: .cancelled) }
+    }
+
+    /// Ends the current wait. Loop thread only.
+    func endWait(with outcome: WaitOutcome) {
+        switch waiting {
+        case .nothing: break
+        case .descriptor(let token): core.loop.endWaits(token, with: outcome)
+        case .pool(let waiter): core.stopWaiting(waiter, with: outcome)
+        case .task(let cancel): cancel()
         }
     }
 

@@ -159,7 +159,8 @@ struct ConnectionPool {
         drop(id)
         guard let waiter = nextEligible() else { return .close }
         let waiterHost = waiters[waiter]?.host ?? host
-        hosts[waiterHost].waiters.removeAll { $0 == waiter }
+        // The oldest of all that may go is the oldest of its host.
+        if hosts[waiterHost].waiters.first == waiter { hosts[waiterHost].waiters.removeFirst() }
         forget(waiter)
         return .closeAndGrant(waiter, take(for: waiterHost))
     }
@@ -169,6 +170,12 @@ struct ConnectionPool {
         guard entries[id]?.idleSince != nil else { return .close }
         removeIdle(id)
         return release(id, isReusable: false)
+    }
+
+    /// A connection was closed from this side, and nobody waits: its place is free.
+    mutating func discard(_ id: ConnectionID) {
+        removeIdle(id)
+        drop(id)
     }
 
     // MARK: Places
@@ -226,22 +233,29 @@ struct ConnectionPool {
         while let first = order.first, waiters[first] == nil { order.removeFirst() }
     }
 
+    /// `waiter` gets a connection of its host. An older one that could have used the place has been passed over; those whose
+    /// hosts are at their own limit have not, or one of them would hide the others.
     private mutating func passOver(youngerThan waiter: WaiterID) {
-        if let oldest = order.first, oldest < waiter { waiters[oldest]?.passedOver += 1 }
+        guard let first = order.first, first < waiter, let oldest = oldestEligible(), oldest < waiter else { return }
+        waiters[oldest]?.passedOver += 1
     }
 
     private func oldestIsOutOfPatience(besides host: HostIndex) -> Bool {
-        guard let oldest = order.first, let record = waiters[oldest], record.host != host else { return false }
-        return record.passedOver >= Self.patience && hosts[record.host].open < limitPerHost
+        // Nobody can be out of patience unless somebody older than the host's own next waits.
+        guard let first = order.first, first != hosts[host].waiters.first, let oldest = oldestEligible(),
+            let record = waiters[oldest], record.host != host
+        else { return false }
+        return record.passedOver >= Self.patience
     }
 
     private func anotherCanUseThePlace(of host: HostIndex) -> Bool {
-        open >= limit && order.contains { waiters[$0].map { hosts[$0.host].open < limitPerHost } ?? false }
+        open >= limit && oldestEligible() != nil
     }
 
-    /// The oldest waiter whose host may open one more connection.
-    private func nextEligible() -> WaiterID? {
-        guard open < limit else { return nil }
-        return order.first { waiters[$0].map { hosts[$0.host].open < limitPerHost } ?? false }
+    /// The oldest waiter whose host may open one more connection, if there is a place for it.
+    private func nextEligible() -> WaiterID? { open < limit ? oldestEligible() : nil }
+
+    private func oldestEligible() -> WaiterID? {
+        order.first { waiters[$0].map { hosts[$0.host].open < limitPerHost } ?? false }
     }
 }

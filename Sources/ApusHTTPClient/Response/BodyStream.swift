@@ -62,6 +62,10 @@ final class BodyStream {
 
     private func read(_ connection: ClientConnection) async throws -> [UInt8]? {
         let http = connection.http
+        // A body that comes faster than it is read never waits, and so never meets its deadlines.
+        if exchange.totalDeadline != .max, exchange.totalDeadline <= core.loop.deadline(after: .zero) {
+            throw StageTimeout(code: .totalTimeout)
+        }
         while true {
             switch try http.pointee.next() {
             case .data(let data): return http.pointee.copy(data)

@@ -25,7 +25,7 @@ extension ClientSession {
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.head, url, params, headers, nil, timeouts, redirects ?? RedirectPolicy.none)
+        let exchange = try exchange(.head, url, params, headers, nil, timeouts, redirects ?? RedirectPolicy.never)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }

@@ -39,7 +39,7 @@ public final class ClientSession: Sendable {
     ) {
         self.configuration = configuration
         let loop = EventLoop.current ?? .shared
-        _ = bind(SessionCore(loop: loop, configuration: configuration) { try await connector($0.host, $0.port, $1) })
+        _ = bind(SessionCore(loop: loop, configuration: configuration, connector: connector))
     }
 
     deinit {

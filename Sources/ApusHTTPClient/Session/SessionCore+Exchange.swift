@@ -66,16 +66,13 @@ extension SessionCore {
             )
         }
         var fields = exchange.ownFields
-        if step.changesOrigin {
-            for name in RedirectStep.secretFields { fields[name] = nil }
-            fields.removeSensitive()
-        }
+        if step.changesOrigin { fields.removeSecrets() }
         if !step.keepsBody {
             for name in RedirectStep.bodyFields { fields[name] = nil }
         }
         // It named the first host, and would be wrong (or worse, believed) at the next.
         fields[.hostField] = nil
-        return Exchange(
+        let next = Exchange(
             core: self,
             method: step.method,
             uri: step.uri,
@@ -84,6 +81,8 @@ extension SessionCore {
             timeouts: exchange.timeouts,
             redirects: exchange.redirects
         )
+        next.withholdsSecrets = exchange.withholdsSecrets || step.changesOrigin
+        return next
     }
 
     /// One exchange. A reused connection that dies before the first byte of a response is replaced once, by a new one.
@@ -100,42 +99,50 @@ extension SessionCore {
             do {
                 return try await attempt(exchange, on: idle)
             } catch {
-                let isDead = !idle.hasReceived && !isClosed && Self.isDeadConnection(error)
-                finished(idle, isReusable: false)
-                guard isDead, exchange.isIdempotent else { throw describe(error, exchange) }
-                statistics.resends &+= 1
-                configuration.logger.debug(
-                    "\(exchange.method) \(exchange.uri.redacted): the server had closed the idle connection; sending again"
-                )
+                return try await recover(from: error, on: idle, exchange, host)
             }
         }
-        return try await attemptOnFreshConnection(exchange, host)
+        return try await attemptOnAcquiredConnection(exchange, host)
     }
 
-    /// With a connection that is opened, or waited for, and (after a dead one) not another old one.
-    private func attemptOnFreshConnection(_ exchange: Exchange, _ host: HostRecord) async throws -> ClientResponse {
+    /// With a connection that is opened, or waited for.
+    private func attemptOnAcquiredConnection(_ exchange: Exchange, _ host: HostRecord) async throws -> ClientResponse {
         let connection: ClientConnection
         do {
             connection = try await acquire(host, exchange)
         } catch {
             throw describe(error, exchange)
         }
-        let isReused = connection.uses > 0
         do {
             return try await attempt(exchange, on: connection)
         } catch {
-            let isDead = isReused && !connection.hasReceived && !isClosed && Self.isDeadConnection(error)
-            finished(connection, isReusable: false)
-            guard isDead, exchange.isIdempotent else { throw describe(error, exchange) }
-            statistics.resends &+= 1
+            return try await recover(from: error, on: connection, exchange, host)
         }
-        // Handed over by another request, and dead: the second and last connection.
+    }
+
+    /// After a failed try: if the connection was an old one and dead, sends once more, on a new one in its place (another old one
+    /// may be dead too). Else gives the connection up, and throws.
+    private func recover(
+        from error: any Error,
+        on failed: ClientConnection,
+        _ exchange: Exchange,
+        _ host: HostRecord
+    ) async throws -> ClientResponse {
+        guard failed.uses > 1, !failed.hasReceived, !isClosed, exchange.isIdempotent, Self.isDeadConnection(error)
+        else {
+            finished(failed, isReusable: false)
+            throw describe(error, exchange)
+        }
+        statistics.resends &+= 1
+        configuration.logger.debug(
+            "\(exchange.method) \(exchange.uri.redacted): the server had closed the idle connection; sending again"
+        )
         do {
-            let connection = try await acquire(host, exchange)
+            let fresh = try await replace(failed, host, exchange)
             do {
-                return try await attempt(exchange, on: connection)
+                return try await attempt(exchange, on: fresh)
             } catch {
-                finished(connection, isReusable: false)
+                finished(fresh, isReusable: false)
                 throw error
             }
         } catch {
@@ -256,9 +263,6 @@ extension SessionCore {
             switch error.code {
             case .connectionRefused: return (.connectionRefused, "\(error)")
             case .unknownHost: return (.unknownHost, "\(error)")
-            case .timedOut:
-                let code = exchange.code(.connectTimeout)
-                return (code, "\(explain(code, exchange.timeouts)) \(error)")
             case .unexpectedEnd: return (.closedInBody, "\(error)")
             case .connectionReset, .brokenPipe:
                 return (.connectionClosed, "The server broke the connection off. \(error)")
@@ -272,7 +276,7 @@ extension SessionCore {
         }
     }
 
-    private static func explain(_ code: ClientError.Code, _ timeouts: Timeouts) -> String {
+    static func explain(_ code: ClientError.Code, _ timeouts: Timeouts) -> String {
         func text(_ duration: Duration?) -> String { duration.map { "\($0)" } ?? "for ever" }
         return switch code {
         case .connectTimeout: "No connection within \(text(timeouts.connect)) (`timeouts.connect`)."
@@ -286,8 +290,9 @@ extension SessionCore {
 }
 
 extension HTTPFields {
-    /// Removes what the user marked as sensitive.
-    fileprivate mutating func removeSensitive() {
+    /// Removes what belongs to one origin: the known secrets, and what the user marked as sensitive.
+    mutating func removeSecrets() {
+        for name in RedirectStep.secretFields { self[name] = nil }
         guard contains(where: { $0.indexingStrategy == .avoid || $0.indexingStrategy == .disallow }) else { return }
         var kept = HTTPFields()
         for field in self where field.indexingStrategy == .automatic || field.indexingStrategy == .prefer {

@@ -11,7 +11,7 @@ final class SessionCore: @unchecked Sendable {
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
     private let idleNanoseconds: Int64
-    private let connector: (@Sendable (HostRecord, EventLoop) async throws -> any Transport)?
+    private let connector: (@Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport)?
     @exclusivity(unchecked) private var pool: ConnectionPool
     /// By id: a dictionary would hash three times per request.
     @exclusivity(unchecked) private var connections = ContiguousArray<ClientConnection?>()
@@ -20,6 +20,8 @@ final class SessionCore: @unchecked Sendable {
     private var hostSweep = firstHostSweep
     @exclusivity(unchecked) private var lastHost: HostRecord?
     private var waiters: [WaiterID: UnsafeContinuation<Place, Never>] = [:]
+    /// Requests that open a connection now.
+    private var connecting: [ConnectionID: Exchange] = [:]
     @exclusivity(unchecked) private(set) var isClosed = false
     @exclusivity(unchecked) var statistics = SessionStatistics()
 
@@ -32,7 +34,7 @@ final class SessionCore: @unchecked Sendable {
     init(
         loop: EventLoop,
         configuration: ClientSession.Configuration,
-        connector: (@Sendable (HostRecord, EventLoop) async throws -> any Transport)? = nil
+        connector: (@Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport)? = nil
     ) {
         self.loop = loop
         self.configuration = configuration
@@ -111,12 +113,31 @@ final class SessionCore: @unchecked Sendable {
             statistics.reuses &+= 1
             return connection
         case .connect(let id):
-            do {
-                return try await connect(host, id: id, exchange)
-            } catch {
-                perform(pool.release(id, isReusable: false), of: id)
-                throw error
-            }
+            return try await open(host, id: id, exchange)
+        }
+    }
+
+    /// A new connection in the place of one that turned out to be dead: the request keeps its place.
+    func replace(_ dead: ClientConnection, _ host: HostRecord, _ exchange: Exchange) async throws -> ClientConnection {
+        guard connection(dead.id) === dead else { throw sessionClosed(exchange) }
+        removeConnection(dead.id)?.close()
+        return try await open(host, id: dead.id, exchange)
+    }
+
+    /// Opens a connection in the place `id`, which is given back if that fails.
+    private func open(_ host: HostRecord, id: ConnectionID, _ exchange: Exchange) async throws -> ClientConnection {
+        connecting[id] = exchange
+        defer {
+            connecting[id] = nil
+            exchange.waiting = .nothing
+        }
+        do {
+            return try await connect(host, id: id, exchange)
+        } catch {
+            perform(pool.release(id, isReusable: false), of: id)
+            guard let error = error as? NetError, error.isTimeout, !isClosed else { throw error }
+            let code = exchange.code(.connectTimeout)
+            throw exchange.error(code, "\(Self.explain(code, exchange.timeouts)) \(error)", cause: error)
         }
     }
 
@@ -171,14 +192,27 @@ final class SessionCore: @unchecked Sendable {
         id: ConnectionID,
         _ exchange: Exchange
     ) async throws -> ClientConnection {
+        guard !isClosed else { throw sessionClosed(exchange) }
         let deadline = exchange.deadline(exchange.limits.connect)
-        var transport: any Transport
+        let loop = loop
+        let transport: any Transport
         if let connector {
-            transport = try await connector(host, loop)
+            let (name, port) = (host.host, host.port)
+            transport = try await supervise(exchange, deadline: deadline, "Connecting to “\(name)”") {
+                LoopBound(try await connector(name, port, loop), on: loop)
+            }.value
         } else {
-            let addresses = try await addresses(of: host, deadline: deadline)
-            transport = try await Connector.connect(toAny: addresses, host: host.host, on: loop, deadline: deadline)
-            if host.isSecure { transport = try await secure(transport, host, exchange, deadline: deadline) }
+            // As a task of its own: looking a name up, racing its addresses and shaking hands wait by means of their own.
+            let (configuration, name, port, isSecure) = (self.configuration, host.host, host.port, host.isSecure)
+            transport = try await supervise(exchange, deadline: deadline, "Connecting to “\(name)”") {
+                let addresses = try await configuration.resolver.addresses(of: name, port: port)
+                let plain = try await Connector.connect(toAny: addresses, host: name, on: loop, deadline: .max)
+                guard isSecure else { return LoopBound(plain, on: loop) }
+                var tls = configuration.tls
+                if tls.applicationProtocols.isEmpty { tls.applicationProtocols = ["http/1.1"] }
+                let secure = try await TLSTransport.connect(over: plain, host: name, configuration: tls, deadline: .max)
+                return LoopBound(secure, on: loop)
+            }.value
         }
         guard !isClosed else {
             transport.close()
@@ -191,26 +225,26 @@ final class SessionCore: @unchecked Sendable {
         return connection
     }
 
-    private func secure(
-        _ transport: any Transport,
-        _ host: HostRecord,
+    /// Runs what waits by means of its own as a task, which the deadline, a cancellation and ``close()`` end.
+    private func supervise<Success: Sendable>(
         _ exchange: Exchange,
-        deadline: Int64
-    ) async throws -> any Transport {
-        exchange.waiting = .descriptor(transport.descriptor.token)
-        var tls = configuration.tls
-        if tls.applicationProtocols.isEmpty { tls.applicationProtocols = ["http/1.1"] }
-        return try await TLSTransport.connect(over: transport, host: host.host, configuration: tls, deadline: deadline)
-    }
-
-    private func addresses(of host: HostRecord, deadline: Int64) async throws -> [SocketAddress] {
-        if let literal = try? SocketAddress(host.host, port: host.port) { return [literal] }
-        guard deadline != .max else { return try await configuration.resolver.addresses(of: host.host, port: host.port) }
+        deadline: Int64,
+        _ action: String,
+        _ body: @escaping @Sendable () async throws -> Success
+    ) async throws -> Success {
+        try Task.checkCancellation()
+        let task = loop.spawn(body)
+        exchange.waiting = .task { task.cancel() }
+        defer { exchange.waiting = .nothing }
+        var timer: ScheduledCall?
+        if deadline != .max { timer = loop.schedule(at: LoopClock.Instant(nanoseconds: deadline)) { task.cancel() } }
+        defer { timer?.cancel() }
+        if Task.isCancelled { task.cancel() }
         do {
-            let left = Duration.nanoseconds(max(0, deadline - loop.now))
-            return try await withTimeout(left) { try await configuration.resolver.addresses(of: host.host, port: host.port) }
-        } catch is TimeoutError {
-            throw NetError(.timedOut, "Looking up “\(host.host)” took longer than was allowed.")
+            return try await task.value
+        } catch is CancellationError where !Task.isCancelled {
+            if isClosed { throw sessionClosed(exchange) }
+            throw NetError(.timedOut, "\(action) took longer than was allowed.")
         }
     }
 
@@ -267,14 +301,20 @@ final class SessionCore: @unchecked Sendable {
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        for connection in connections { connection?.close() }
-        connections = []
         let waiting = waiters
         waiters = [:]
         for (waiter, continuation) in waiting {
             pool.cancel(waiter)
             continuation.resume(returning: .none(.closed))
         }
+        let open = connections
+        connections = []
+        for case let connection? in open {
+            connection.close()
+            pool.discard(connection.id)
+        }
+        // They give their places back themselves.
+        for exchange in connecting.values { exchange.endWait(with: .closed) }
     }
 
     func sessionClosed(_ exchange: Exchange) -> ClientError {

@@ -206,7 +206,12 @@ public final class SystemResolver: Resolver {
         if let (name, id) = next { start(name, id) }
     }
 
-    private func remember(_ state: inout State, _ name: String, _ outcome: Result<[SocketAddress], NetError>, _ now: Int64) {
+    private func remember(
+        _ state: inout State,
+        _ name: String,
+        _ outcome: Result<[SocketAddress], NetError>,
+        _ now: Int64
+    ) {
         let lifetime: Int64
         switch outcome {
         case .success(let addresses): lifetime = addresses.isEmpty ? 0 : timeToLive

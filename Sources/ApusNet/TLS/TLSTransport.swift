@@ -44,26 +44,34 @@ package final class TLSTransport: Transport {
     ) async throws -> TLSTransport {
         do {
             let transport = TLSTransport(lower, try makeEngine())
-            while true {
-                let outcome: WaitOutcome
-                switch try transport.engine.handshake() {
-                case .done:
-                    transport.notePending()
-                    return transport
-                case .wantsRead: outcome = await lower.descriptor.waitReadable(deadline: deadline)
-                case .wantsWrite: outcome = await lower.descriptor.waitWritable(deadline: deadline)
-                }
-                switch outcome {
-                case .ready: continue
-                case .timedOut:
-                    throw TLSError(.timedOut, "The TLS handshake with \(peer) took longer than was allowed.")
-                case .cancelled: throw CancellationError()
-                case .closed, .busy: throw NetError(.closed, "The connection was closed during the TLS handshake.")
-                }
+            let loop = lower.descriptor.loop
+            let token = lower.descriptor.token
+            try await withTaskCancellationHandler {
+                try await transport.shakeHands(deadline, peer: peer)
+            } onCancel: {
+                loop.perform { loop.endWaits(token, with: .cancelled) }
             }
+            return transport
         } catch {
             lower.close()
             throw error
+        }
+    }
+
+    private func shakeHands(_ deadline: Int64, peer: String) async throws {
+        while true {
+            let outcome: WaitOutcome
+            switch try engine.handshake() {
+            case .done: return notePending()
+            case .wantsRead: outcome = await descriptor.waitReadable(deadline: deadline)
+            case .wantsWrite: outcome = await descriptor.waitWritable(deadline: deadline)
+            }
+            switch outcome {
+            case .ready: continue
+            case .timedOut: throw TLSError(.timedOut, "The TLS handshake with \(peer) took longer than was allowed.")
+            case .cancelled: throw CancellationError()
+            case .closed, .busy: throw NetError(.closed, "The connection was closed during the TLS handshake.")
+            }
         }
     }
 

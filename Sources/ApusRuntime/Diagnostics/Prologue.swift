@@ -35,17 +35,39 @@ enum Prologue {
         return distance
     }
 
-    /// If the function has nothing left to do at `pc` but to restore registers and return: where above the stack pointer
-    /// the return address is, and the caller's frame pointer if it is still to be restored.
-    static func epilogue(at pc: UInt) -> (returnAddress: UInt, framePointer: UInt?)? {
+    /// A place where the frame is not, or no longer, complete: where above the stack pointer the return address is, and
+    /// the caller's frame pointer if it is not in its register.
+    struct Edge {
+        var returnAddress: UInt
+        var framePointer: UInt?
+    }
+
+    /// `pc` is at the start of a function that sets up a frame pointer, or one instruction further.
+    static func entry(at pc: UInt) -> Edge? {
+        let code = ProcessMemory.bytes(at: pc - 1, count: 5)
+        if code.count == 5, code[1...] == [0x55, 0x48, 0x89, 0xE5] { return Edge(returnAddress: 0) }
+        if code.count == 5, code[..<4] == [0x55, 0x48, 0x89, 0xE5] { return Edge(returnAddress: 8, framePointer: 0) }
+        return nil
+    }
+
+    /// The function has nothing left to do at `pc` but to restore registers and return.
+    /// - Parameter acceptingTailCall: or to jump to another function. Without unwind tables only a register restored right
+    ///   before tells such a jump from one inside the function.
+    static func epilogue(at pc: UInt, acceptingTailCall: Bool) -> Edge? {
+        let before = ProcessMemory.bytes(at: pc - 1, count: 1).first ?? 0
+        var hasRestored = 0x58...0x5F ~= before
         var code = ProcessMemory.bytes(at: pc, count: 32)[...]
         var offset: UInt = 0
         var framePointer: UInt?
         while let first = code.first {
             switch first {
             case 0xC3:  // ret
-                return (offset, framePointer)
+                return Edge(returnAddress: offset, framePointer: framePointer)
+            case 0xE9, 0xEB:  // jmp
+                guard acceptingTailCall, hasRestored else { return nil }
+                return Edge(returnAddress: offset, framePointer: framePointer)
             case 0x58...0x5F:  // pop
+                hasRestored = true
                 if first == 0x5D { framePointer = offset }
                 offset += 8
                 code = code.dropFirst(1)

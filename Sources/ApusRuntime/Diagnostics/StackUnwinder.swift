@@ -42,12 +42,7 @@ struct StackUnwinder {
     /// Goes on to the caller. False at the end of the stack, or of what is certain.
     private mutating func step(isInnermost: Bool) -> Bool {
         #if arch(x86_64)
-        if isInnermost, let end = Prologue.epilogue(at: pc), let target = stack[sp &+ end.returnAddress],
-            code.isReturnAddress(target)
-        {
-            if let saved = end.framePointer { fp = stack[sp &+ saved].map(Self.stripped) }
-            return move(to: target, sp: sp &+ end.returnAddress &+ 8)
-        }
+        if isInnermost, let edge = Prologue.epilogue(at: pc, acceptingTailCall: false), leave(edge) { return true }
         #endif
         // A return address may be behind the function's last instruction; the call before it is inside.
         guard let info = CallFrameInfo.find(isInnermost ? pc : pc - 1) else {
@@ -96,6 +91,11 @@ struct StackUnwinder {
     /// begins only the dynamic linker knows, so this waits for its lock if the thread is held up inside `dlopen`.
     private mutating func stepByPrologue(isInnermost: Bool) -> Bool {
         #if arch(x86_64)
+        if isInnermost, let edge = Prologue.entry(at: pc) ?? Prologue.epilogue(at: pc, acceptingTailCall: true),
+            leave(edge)
+        {
+            return true
+        }
         let inside = isInnermost ? pc : pc - 1
         var start: UInt = 0
         var end: UInt = 0
@@ -118,6 +118,15 @@ struct StackUnwinder {
         return false
         #endif
     }
+
+    #if arch(x86_64)
+    /// Goes on to the caller from a function's first or last instructions.
+    private mutating func leave(_ edge: Prologue.Edge) -> Bool {
+        guard let target = stack[sp &+ edge.returnAddress], code.isReturnAddress(target) else { return false }
+        if let saved = edge.framePointer { fp = stack[sp &+ saved].map(Self.stripped) }
+        return move(to: target, sp: sp &+ edge.returnAddress &+ 8)
+    }
+    #endif
 
     private mutating func followRecord() -> Bool {
         #if arch(arm64)

@@ -44,6 +44,8 @@ extension EventLoop {
     ///
     /// - Throws: what `body` throws; ``LoopError`` `.systemResources` if there is no descriptor or thread left.
     ///
+    /// The caller's task-local values reach `body`.
+    ///
     /// Cancel safety: cancelling the caller cancels `body`, and still waits for it and for the loop's end.
     public static func with<Success: Sendable>(
         _ options: Options = Options(),
@@ -58,8 +60,10 @@ extension EventLoop {
             try await withCheckedThrowingContinuation { continuation in
                 do {
                     try startThread(name: options.name) {
-                        continuation.resume(with: Result { try loop.runHere(root, body) })
+                        continuation.resume(with: Result { try loop.runHere(root) })
                     }
+                    // Here, so that the caller's task-local values reach `body`. The loop waits for it.
+                    root.start(body)
                 } catch {
                     loop.close()
                     continuation.resume(throwing: error)
@@ -94,9 +98,10 @@ extension EventLoop {
         turn()
     }
 
+    /// Runs until `root`, which `body` starts on this thread, or somebody on another, has ended.
     fileprivate func runHere<Success: Sendable>(
         _ root: RootTask<Success>,
-        _ body: @escaping @Sendable () async throws -> Success
+        _ body: (@Sendable () async throws -> Success)? = nil
     ) throws -> Success {
         apus_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { apus_set_current_loop(nil) }
@@ -104,7 +109,7 @@ extension EventLoop {
         let mainQueue = isMainThread ? MainQueue(servedBy: self) : nil
         let interrupt = isMainThread && options.signals == .interrupt ? Interrupt(on: self, root.record.cancel) : nil
         startMonitor()
-        root.start(body)
+        if let body { root.start(body) }
         turn()
         finishLeftovers()
         interrupt?.remove()
@@ -117,9 +122,11 @@ extension EventLoop {
     private func finishLeftovers() {
         while registry.count > 0 {
             state.pointee.isFinished = false
-            for record in registry.all { record.cancel() }
+            // The same ones are cancelled and awaited: what they start meanwhile is the next round's.
+            let records = registry.all
+            for record in records { record.cancel() }
             RootTask<Void>(name: nil, loop: self).start {
-                for record in self.registry.all { await record.waitUntilFinished() }
+                for record in records { await record.waitUntilFinished() }
             }
             turn()
         }
@@ -142,7 +149,7 @@ extension EventLoop {
         state.pointee.scratch = nil
         // Taken before the inbox closes: from then on another thread's job may run at once on ``shared``'s thread, as this
         // executor, and own `state`.
-        var ready = Deque<UnownedJob>()
+        var ready = Deque<ReadyJob>()
         swap(&ready, &state.pointee.ready)
         let left = inbox.close()
         selector.deinitialize(count: 1)

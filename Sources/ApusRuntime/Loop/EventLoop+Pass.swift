@@ -27,9 +27,11 @@ extension EventLoop {
     }
 
     @inline(__always)
-    private func run(_ job: UnownedJob, as executor: UnownedTaskExecutor) {
+    private func run(_ ready: ReadyJob, as executor: UnownedTaskExecutor) {
         let state = self.state
-        state.pointee.runningJob = unsafeBitCast(job, to: UnsafeRawPointer.self)
+        let job = ready.job
+        state.pointee.runningJob = ready.address
+        state.pointee.runningSerially = ready.isSerial
         state.pointee.statistics.jobs &+= 1
         // `runSynchronously(on:)`, not `(isolatedTo:taskExecutor:)`: the latter turns every call out of isolation into a
         // re-enqueue, 13,600 instead of 8,200 instructions per request.
@@ -44,7 +46,7 @@ extension EventLoop {
     }
 
     /// Runs a job of a loop that was closed, on this thread, as that loop.
-    private func runOrphan(_ job: UnownedJob, of loop: EventLoop) {
+    private func runOrphan(_ job: ReadyJob, of loop: EventLoop) {
         apus_set_current_loop(Unmanaged.passUnretained(loop).toOpaque())
         loop.run(job, as: loop.asUnownedTaskExecutor())
         apus_set_current_loop(Unmanaged.passUnretained(self).toOpaque())

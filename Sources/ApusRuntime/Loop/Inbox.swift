@@ -3,9 +3,9 @@ import Synchronization
 /// What other threads leave for a loop.
 enum InboxItem: Sendable {
     /// A part of a task that prefers the loop.
-    case job(UnownedJob)
+    case job(ReadyJob)
     /// A part of a task that prefers a loop which has been closed: it runs here, as that loop.
-    case orphan(UnownedJob, EventLoop)
+    case orphan(ReadyJob, EventLoop)
     /// Something to do on the loop's thread.
     case call(@Sendable () -> Void)
 }

@@ -4,7 +4,7 @@ import DequeModule
 /// check at each access.
 @usableFromInline
 struct LoopState: ~Copyable {
-    var ready = Deque<UnownedJob>()
+    var ready = Deque<ReadyJob>()
     var timers = TimerQueue()
     var descriptors = DescriptorTable()
     var events = ContiguousArray<SelectorEvent>()
@@ -13,6 +13,8 @@ struct LoopState: ~Copyable {
     /// The job that runs now. A task that is *it* was enqueued on this loop, and so resumes here after every wait;
     /// one that merely runs on this thread (the main actor, an immediate task) may not.
     @usableFromInline var runningJob: UnsafeRawPointer?
+    /// Whether it came through an actor that is bound to the loop, so that its task may be somebody else's.
+    var runningSerially = false
     @usableFromInline var isClosed = false
     var isFinished = false
     var monitor: BlockMonitor?

@@ -26,6 +26,7 @@ func startThread(name: String, _ body: @escaping @Sendable () -> Void) throws(Lo
             let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
             // The kernel keeps 15 bytes of a thread's name.
             apus_set_thread_name(String(decoding: box.name.utf8.prefix(15), as: UTF8.self))
+            apus_shed_dispatch_signal_mask()
             box.body()
             return nil
         },

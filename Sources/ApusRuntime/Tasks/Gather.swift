@@ -17,6 +17,7 @@ import Synchronization
 ///   below 1.
 ///
 /// Cancel safety: cancels all children and awaits them.
+@discardableResult
 public func gather<Elements: Sequence, Success: Sendable>(
     _ elements: Elements,
     limit: Int? = nil,
@@ -97,7 +98,8 @@ private func runAll(_ bodies: [@Sendable () async throws -> Void]) async throws 
     let executor: (any TaskExecutor)? = EventLoop.current
     try await withThrowingTaskGroup(of: Void.self) { group in
         for body in bodies { group.addTask(executorPreference: executor) { try await body() } }
-        try await group.waitForAll()
+        // Not `waitForAll`, which throws the first error only when all are done.
+        while try await group.next() != nil {}
     }
 }
 
@@ -106,6 +108,7 @@ private func runAll(_ bodies: [@Sendable () async throws -> Void]) async throws 
 /// Runs two closures at once and returns both results; the first error cancels the other and is thrown.
 ///
 /// Cancel safety: cancels all children and awaits them.
+@discardableResult
 public func gather<A: Sendable, B: Sendable>(
     _ first: @escaping @Sendable () async throws -> A,
     _ second: @escaping @Sendable () async throws -> B
@@ -118,6 +121,7 @@ public func gather<A: Sendable, B: Sendable>(
 /// Runs three closures at once and returns all results; the first error cancels the others and is thrown.
 ///
 /// Cancel safety: cancels all children and awaits them.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable>(
     _ first: @escaping @Sendable () async throws -> A,
     _ second: @escaping @Sendable () async throws -> B,
@@ -131,6 +135,7 @@ public func gather<A: Sendable, B: Sendable, C: Sendable>(
 /// Runs four closures at once and returns all results; the first error cancels the others and is thrown.
 ///
 /// Cancel safety: cancels all children and awaits them.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable>(
     _ first: @escaping @Sendable () async throws -> A,
     _ second: @escaping @Sendable () async throws -> B,
@@ -148,6 +153,7 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable>(
 /// Runs five closures at once and returns all results; the first error cancels the others and is thrown.
 ///
 /// Cancel safety: cancels all children and awaits them.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendable>(
     _ first: @escaping @Sendable () async throws -> A,
     _ second: @escaping @Sendable () async throws -> B,
@@ -166,6 +172,7 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
 /// Runs six closures at once and returns all results; the first error cancels the others and is thrown.
 ///
 /// Cancel safety: cancels all children and awaits them.
+@discardableResult
 public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendable, F: Sendable>(
     _ first: @escaping @Sendable () async throws -> A,
     _ second: @escaping @Sendable () async throws -> B,

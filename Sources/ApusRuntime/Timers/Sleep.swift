@@ -13,11 +13,11 @@ import CApus
 ///
 /// Cancel safety: ends the sleep at once and leaves nothing behind.
 public func sleep(for duration: Duration) async throws {
-    guard let loop = EventLoop.current else { return try await Task.sleep(for: duration) }
     guard duration > .zero else {
         try Task.checkCancellation()
         return await Task.yield()
     }
+    guard let loop = EventLoop.current else { return try await sleepOffLoop(for: duration) }
     try await loop.sleep(until: loop.clock.now.advanced(by: duration))
 }
 
@@ -30,9 +30,14 @@ public func sleep(for duration: Duration) async throws {
 /// Cancel safety: ends the sleep at once and leaves nothing behind.
 public func sleep(until deadline: LoopClock.Instant) async throws {
     guard let loop = EventLoop.current else {
-        return try await Task.sleep(for: .nanoseconds(deadline.nanoseconds) - .nanoseconds(apus_monotonic_now()))
+        return try await sleepOffLoop(for: .nanoseconds(deadline.nanoseconds) - .nanoseconds(apus_monotonic_now()))
     }
     try await loop.sleep(until: deadline)
+}
+
+/// `Task.sleep` stops the program when the moment does not fit into 64 bits of nanoseconds (6.3.1): a hundred years will do.
+private func sleepOffLoop(for duration: Duration) async throws {
+    try await Task.sleep(for: min(max(duration, .zero), .seconds(100 * 365 * 86_400)))
 }
 
 extension EventLoop {

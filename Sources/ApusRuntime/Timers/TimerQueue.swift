@@ -53,6 +53,9 @@ struct TimerQueue {
     /// How many deadlines are pending.
     var count: Int { heap.count }
 
+    /// How many entries the memory held now has room for.
+    var slotCapacity: Int { slots.capacity }
+
     /// The earliest deadline, if there is one.
     var next: Int64? { heap.isEmpty ? nil : heap[0].deadline }
 

@@ -13,7 +13,9 @@ public struct RedirectPolicy: Sendable, Hashable {
     }
 
     /// Returns redirects like any other response.
-    public static let none = RedirectPolicy(limit: 0, allowsInsecure: false)
+    ///
+    /// Not called `none`: where an optional policy is expected, `.none` would mean "no policy given", and redirects would be followed.
+    public static let never = RedirectPolicy(limit: 0, allowsInsecure: false)
 }
 
 /// One redirect's consequences, as a value: the next request, or why there is none.

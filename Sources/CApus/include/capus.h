@@ -34,6 +34,11 @@ void apus_spin_pause(void);
 int apus_accept(int fd, struct sockaddr *_Nullable address, uint32_t *_Nullable length);
 int apus_gettid(void);
 void apus_set_thread_name(const char *_Nonnull name);
+/// Gives this thread the main thread's signal mask, if it has inherited the one of a libdispatch worker.
+///
+/// Those block every signal, a thread that they start inherits that, and so does every program that the thread starts: it could not
+/// be ended with Ctrl-C.
+void apus_shed_dispatch_signal_mask(void);
 /// The cores that this process may run on.
 int apus_available_cores(void);
 

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Glibc
+
+/// The command `apus`.
+@main
+struct ApusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apus",
+        abstract: "Asynchronous I/O for Swift: an event loop, and an HTTP session on it.",
+        discussion: """
+            apus demo                         what the library does, with figures
+            apus fetch http://example.com/    one page, to standard output
+            apus fetch -i urls.txt -o pages   many at once, stored under pages/
+            """,
+        version: "apus 0.1.0",
+        subcommands: [DemoCommand.self, FetchCommand.self]
+    )
+
+    /// Instead of ArgumentParser's own `main`, whose exit code for wrong usage is 64: here it is 2, as with most commands.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let error where exitCode(for: error) == .validationFailure {
+            StandardError.write(fullMessage(for: error) + "\n")
+            Glibc.exit(ExitStatus.usage)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// What the command tells its caller.
+enum ExitStatus {
+    /// Something failed: at least one URL, or the demo.
+    static let failure: Int32 = 1
+    /// Arguments that cannot be meant, or name a file or folder that cannot be used.
+    static let usage: Int32 = 2
+    /// 128 + SIGINT.
+    static let interrupted: Int32 = 130
+
+    /// Ends as a program does that is killed by SIGPIPE, which is what shells expect behind `| head`.
+    static func dieOfBrokenPipe() -> Never {
+        signal(SIGPIPE, SIG_DFL)
+        raise(SIGPIPE)
+        Glibc.exit(128 + SIGPIPE)
+    }
+}

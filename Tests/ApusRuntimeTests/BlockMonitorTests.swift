@@ -1,0 +1,139 @@
+import ApusRuntime
+import Glibc
+import Synchronization
+import Testing
+
+/// Waits for the report of a job that holds the loop, and lets the job end then: no test here measures time.
+private final class Witness: Sendable {
+    let reports = Recorder<BlockReport>()
+    let seen = Gate()
+    private let hasSeen = Atomic(false)
+
+    /// For jobs that look rather than wait.
+    var isSeen: Bool { hasSeen.load(ordering: .acquiring) }
+
+    @Sendable
+    func take(_ report: BlockReport) {
+        reports.note(report)
+        if report.phase == .holding {
+            hasSeen.store(true, ordering: .releasing)
+            seen.open()
+        }
+    }
+
+    /// Runs `body` on a loop in debug mode, and returns the reports.
+    func watch(_ body: @escaping @Sendable () async throws -> Void) async throws -> [BlockReport] {
+        var options = EventLoop.Options()
+        options.name = "watched"
+        options.debug = true
+        options.blockThreshold = .milliseconds(5)
+        options.onBlock = take
+        try await EventLoop.with(options, body)
+        return reports.all
+    }
+}
+
+/// What must be true of every pair of reports about a culprit in this file.
+private func check(_ reports: [BlockReport], task name: String?, kind: BlockReport.JobKind = .task) throws {
+    let holding = try #require(reports.first { $0.phase == .holding && $0.taskName == name && $0.kind == kind })
+    #expect(holding.loop == "watched")
+    #expect(holding.threshold == .milliseconds(5))
+    #expect(holding.duration >= .milliseconds(5))
+    let culprit = try #require(holding.culprit, "no frame of the program's own in\n\(holding)")
+    // The innermost line of the program's own: here, or in the gate that a test waits at.
+    #expect(culprit.file?.contains("ApusRuntimeTests/") == true && culprit.line != nil, "\(holding)")
+    #expect(
+        holding.frames.contains { $0.file?.hasSuffix("BlockMonitorTests.swift") == true && $0.line != nil },
+        "\(holding)"
+    )
+    #expect("\(holding)".contains("“watched”"))
+    let ended = try #require(reports.first { $0.phase == .ended && $0.taskName == name && $0.kind == kind })
+    #expect(ended.duration >= holding.duration)
+}
+
+@Suite("BlockMonitor")
+struct BlockMonitorTests {
+    @Test("names a task that waits in the kernel, with its line, while it still does; then says how long it took")
+    func systemCall() async throws {
+        let witness = Witness()
+        let reports = try await witness.watch {
+            try await EventLoop.spawn(name: "waiter") { witness.seen.pass() }.value
+        }
+        try check(reports, task: "waiter")
+        let holding = try #require(reports.first { $0.phase == .holding })
+        guard case .systemCall(let name) = holding.threadState else {
+            Issue.record("the thread is \(holding.threadState)")
+            return
+        }
+        #expect(name.contains("futex"))
+    }
+
+    @Test("names a task that computes")
+    func busy() async throws {
+        let witness = Witness()
+        let reports = try await witness.watch {
+            try await EventLoop.spawn(name: "busy") { while !witness.isSeen {} }.value
+        }
+        try check(reports, task: "busy")
+    }
+
+    @Test("looking ends no system call early: every sleep keeps its length")
+    func sleepsAreWhole() async throws {
+        let witness = Witness()
+        let cutShort = Mutex(0)
+        let reports = try await witness.watch {
+            try await EventLoop.spawn(name: "sleeper") {
+                while !witness.isSeen {
+                    let duration = timespec(tv_sec: 0, tv_nsec: 20_000_000)
+                    if withUnsafePointer(to: duration, { nanosleep($0, nil) }) != 0 { cutShort.withLock { $0 += 1 } }
+                }
+            }.value
+        }
+        try check(reports, task: "sleeper")
+        #expect(cutShort.withLock { $0 } == 0)
+    }
+
+    @Test("a culprit inside malloc does not deadlock")
+    func malloc() async throws {
+        let witness = Witness()
+        let reports = try await witness.watch {
+            try await EventLoop.spawn(name: "allocator") {
+                var blocks: [UnsafeMutableRawPointer?] = []
+                while !witness.isSeen {
+                    for size in 1..<200 { blocks.append(Glibc.malloc(size * 97)) }
+                    for block in blocks { free(block) }
+                    blocks.removeAll(keepingCapacity: true)
+                }
+            }.value
+        }
+        try check(reports, task: "allocator")
+    }
+
+    @Test("names a scheduled function by its line")
+    func callback() async throws {
+        let witness = Witness()
+        let reports = try await witness.watch {
+            let loop = try currentLoop()
+            await withUnsafeContinuation { continuation in
+                loop.schedule {
+                    witness.seen.pass()
+                    continuation.resume()
+                }
+            }
+        }
+        try check(reports, task: nil, kind: .callback)
+    }
+
+    @Test("each of several culprits in a row is named, and what behaves is not")
+    func several() async throws {
+        let witness = Witness()
+        let reports = try await witness.watch {
+            for number in 0..<3 {
+                try await EventLoop.spawn(name: "culprit \(number)") { witness.seen.pass() }.value
+                for _ in 0..<100 { await Task.yield() }
+            }
+        }
+        let named = reports.filter { $0.phase == .holding }.compactMap(\.taskName)
+        #expect(named.filter { $0.hasPrefix("culprit") } == ["culprit 0", "culprit 1", "culprit 2"])
+    }
+}

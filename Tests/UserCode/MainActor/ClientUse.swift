@@ -1,0 +1,1 @@
+../Programs/ClientUse.swift

@@ -1,0 +1,12 @@
+// error: capture of 'counter' with non-Sendable type 'Counter' in a '@Sendable' closure
+import Apus
+
+final class Counter {
+    var total = 0
+}
+
+func program() async throws {
+    let counter = Counter()
+    try await gather(1...100) { number in counter.total += number }
+    print(counter.total)
+}

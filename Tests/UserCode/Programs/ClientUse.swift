@@ -1,0 +1,75 @@
+// A session, with everything that a request can be given.
+
+import Apus
+
+nonisolated struct Person: Codable, Sendable, Equatable {
+    var name: String
+    var age: Int
+}
+
+enum ClientUse {
+    static func run(_ base: String) async throws {
+        var configuration = ClientSession.Configuration()
+        configuration.pool.limit = 10
+        configuration.pool.limitPerHost = 5
+        configuration.pool.idleTimeout = .seconds(5)
+        configuration.timeouts.connect = .seconds(5)
+        configuration.userAgent = "user code"
+        configuration.redirects = .follow(upTo: 3)
+        configuration.bodyLimit = 1 << 20
+        try await ClientSession.with(configuration) { session in
+            try await verbs(session, base)
+            try await responses(session, base)
+            let numbers = await session.statistics
+            try expect(numbers.requests > 0 && numbers.connectionsOpened > 0 && numbers.reuses > 0, "statistics")
+        }
+    }
+
+    private static func verbs(_ session: ClientSession, _ base: String) async throws {
+        let person = Person(name: "Ada", age: 36)
+        let back: Person = try await session.post("\(base)/echo", json: person).json()
+        try expect(back == person, "JSON there and back")
+        let put = try await session.put("\(base)/echo", json: person).json(Person.self)
+        try expect(put == person, "PUT")
+        let patch = try await session.patch("\(base)/echo", body: .text("patch")).text()
+        try expect(patch == "patch", "PATCH")
+        let bytes = try await session.post("\(base)/echo", body: .bytes([1, 2, 3])).bytes()
+        try expect(bytes == [1, 2, 3], "bytes")
+        let deleted = try await session.delete("\(base)/hello").status
+        try expect(deleted == .ok, "DELETE")
+        let head = try await session.head("\(base)/hello")
+        try expect(head.status == .ok && head.method == .head, "HEAD")
+        let custom = try await session.request(.init("PROPFIND")!, "\(base)/hello").status
+        try expect(custom == .ok, "a method of one's own")
+        let named = try await session.get(try URI("\(base)/hello"), params: ["q": "a b", "r": "ü"]).text()
+        try expect(named == "hello q=a%20b&r=%C3%BC", "parameters: \(named)")
+        let field = try await session.get("\(base)/headers", headers: ["X-Test": "1"]).text()
+        try expect(field == "1", "header fields")
+        var fields = HTTPFields()
+        fields[.accept] = "text/plain"
+        _ = try await session.get("\(base)/hello", headers: fields, timeouts: .total(.seconds(10)))
+    }
+
+    private static func responses(_ session: ClientSession, _ base: String) async throws {
+        let moved = try await session.get("\(base)/moved")
+        try expect(moved.uri.path == "/hello" && moved.history.count == 1, "a redirect is followed, and remembered")
+        try expect(try await moved.text(limit: 100) == "hello from=moved", "its text")
+        let notMoved = try await session.get("\(base)/moved", redirects: .never)
+        try expect(notMoved.status == .found && notMoved.headers[.location] != nil, "or not")
+        let missing = try await session.get("\(base)/missing")
+        do {
+            try missing.raiseForStatus()
+            throw Unexpected(description: "404 is no success")
+        } catch let error as ClientError {
+            try expect(error.code == .statusNotSuccess, "the status as an error")
+        }
+        var chunks = 0
+        let response = try await session.get("\(base)/chunks")
+        for try await chunk in response.body { chunks += chunk.count }
+        try expect(chunks == 40 && response.contentLength == nil, "a streamed body")
+        let trailers = await response.trailers()
+        try expect(trailers == nil || trailers?.isEmpty == true, "no trailers")
+        let size = try await session.request(.get, "\(base)/hello") { try await $0.bytes().count }
+        try expect(size == 6, "the scoped form of request")
+    }
+}
