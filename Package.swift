@@ -81,7 +81,7 @@ let package = Package(
         .target(
             name: "ApusNet",
             dependencies: [
-                "ApusRuntime", "CApus", .logging, .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
+                "ApusRuntime", "CApus", .logging, .openSSL,
             ]
         ),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -99,7 +99,7 @@ let package = Package(
             name: "ApusTesting",
             dependencies: [
                 "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", .logging,
-                .target(name: "COpenSSL", condition: .when(traits: ["TLS"])),
+                .openSSL,
             ]
         ),
         .target(
@@ -140,6 +140,7 @@ extension Target.Dependency {
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let dequeModule = product(name: "DequeModule", package: "swift-collections")
     static let logging = product(name: "Logging", package: "swift-log")
+    static let openSSL = target(name: "COpenSSL", condition: .when(traits: ["TLS"]))
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
 }
 

@@ -138,6 +138,7 @@ import Testing
             "swiftc", "-typecheck", "-swift-version", "6", "-module-name", "Snippet",
             "-I", products.appending(path: "Modules").path,
             "-Xcc", "-fmodule-map-file=\(products.appending(path: "CApus.build/module.modulemap").path)",
+            "-Xcc", "-fmodule-map-file=\(root.appending(path: "Sources/COpenSSL/module.modulemap").path)",
             "-module-cache-path", products.appending(path: "ModuleCache").path,
             file.path,
         ]

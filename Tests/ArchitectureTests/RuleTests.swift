@@ -212,7 +212,7 @@ struct RuleSampleTests {
 enum Manifest {
     private static let products = [
         ".httpTypes": "HTTPTypes", ".dequeModule": "DequeModule", ".logging": "Logging",
-        ".argumentParser": "ArgumentParser",
+        ".argumentParser": "ArgumentParser", ".openSSL": "COpenSSL",
     ]
 
     static func dependencies(of target: String, in manifest: String) -> Set<String> {

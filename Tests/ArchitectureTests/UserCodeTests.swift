@@ -83,6 +83,8 @@ struct UserCodeTests {
                 "swiftc", "-typecheck", "-swift-version", "6", "-module-name", "Refused",
                 "-I", products.appending(path: "Modules").path,
                 "-Xcc", "-fmodule-map-file=\(products.appending(path: "CApus.build/module.modulemap").path)",
+                "-Xcc",
+                "-fmodule-map-file=\(Repository.root.appending(path: "Sources/COpenSSL/module.modulemap").path)",
                 URL(filePath: path, relativeTo: Repository.root).path,
             ]
         )

@@ -1,6 +1,5 @@
 import ApusRuntime
 import CApus
-import Glibc
 import Synchronization
 
 /// The machine's own resolver, getaddrinfo(3), with what it lacks: a cache, one query for all who ask for the same name, and threads

@@ -1,7 +1,6 @@
 #if TLS
 import ApusRuntime
 import COpenSSL
-import Glibc
 
 /// One TLS connection on OpenSSL. Loop thread only.
 ///

@@ -1,6 +1,5 @@
 #if TLS
 import COpenSSL
-import Glibc
 
 /// Turns OpenSSL's verdict on a certificate into words: which check failed, for which host.
 enum OpenSSLVerification {
