@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 
 /// A text file of the repository.
@@ -93,8 +94,17 @@ enum Repository {
         throw NotBuilt(description: "no folder above the test bundle holds Modules/Apus.swiftmodule")
     }
 
+    /// Programs run one after the other, and off the pool of tasks: the tests that run meanwhile need its few threads.
+    private static let queue = DispatchQueue(label: "programs")
+
     /// Runs a program and returns its exit status and all that it printed.
-    static func run(_ program: URL, _ arguments: [String] = []) throws -> (status: Int32, output: String) {
+    static func run(_ program: URL, _ arguments: [String] = []) async throws -> (status: Int32, output: String) {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Result { try runHere(program, arguments) }) }
+        }
+    }
+
+    private static func runHere(_ program: URL, _ arguments: [String]) throws -> (status: Int32, output: String) {
         let process = Process()
         process.executableURL = program
         process.arguments = arguments

@@ -35,9 +35,9 @@ struct UserCodeTests {
     }
 
     @Test("the programs run, whatever their modules were compiled with", arguments: modes)
-    func run(mode: String) throws {
+    func run(mode: String) async throws {
         let program = try Repository.products().appending(path: "UserCode\(mode)")
-        let (status, output) = try Repository.run(program)
+        let (status, output) = try await Repository.run(program)
         #expect(status == 0, "\(output)")
         #expect(output.contains("ok: main actor, "), "\(output)")
     }
@@ -51,22 +51,22 @@ struct UserCodeTests {
     }
 
     @Test("what must not compile does not, for the reason that its first line says", arguments: refused.map(\.path))
-    func refuses(path: String) throws {
+    func refuses(path: String) async throws {
         let file = try Repository.file(path)
         let expected = try #require(Self.expectation(file), "the first line is not `// error: …`")
-        let (status, messages) = try Self.typecheck(path)
+        let (status, messages) = try await Self.typecheck(path)
         #expect(status != 0, "it compiles")
         let errors = messages.split(separator: "\n").filter { $0.contains("error: ") }
         #expect(errors.contains { $0.contains(expected) }, "the compiler says:\n\(messages)")
     }
 
     @Test("a file that may compile does: the others are not refused for want of a module")
-    func control() throws {
+    func control() async throws {
         let file = FileManager.default.temporaryDirectory.appending(path: "apus-control-\(UUID().uuidString).swift")
         defer { try? FileManager.default.removeItem(at: file) }
         let source = "import Apus\nfunc program() async throws { try await sleep(for: .seconds(1)) }\n"
         try source.write(to: file, atomically: true, encoding: .utf8)
-        let (status, messages) = try Self.typecheck(file.path)
+        let (status, messages) = try await Self.typecheck(file.path)
         #expect(status == 0, "\(messages)")
     }
 
@@ -75,9 +75,9 @@ struct UserCodeTests {
         return String(first.dropFirst("// error: ".count))
     }
 
-    private static func typecheck(_ path: String) throws -> (status: Int32, output: String) {
+    private static func typecheck(_ path: String) async throws -> (status: Int32, output: String) {
         let products = try Repository.products()
-        return try Repository.run(
+        return try await Repository.run(
             URL(filePath: "/usr/bin/env"),
             [
                 "swiftc", "-typecheck", "-swift-version", "6", "-module-name", "Refused",

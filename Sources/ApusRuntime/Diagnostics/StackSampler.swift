@@ -52,7 +52,7 @@ enum StackSampler {
         /// seen waiting, since it may be about to wait again.
         static func runningLooks(hasWaited: Bool) -> Int { hasWaited ? 12 : 4 }
         static let pauseMicroseconds: UInt32 = 250
-        static let answerNanoseconds: Int64 = 50_000_000
+        static let answerNanoseconds: Int64 = 500_000_000
         /// A stack of fewer frames has not been walked to its end: the loop alone has that many. backtrace(3) stops at once
         /// in code without unwind tables, such as a jump into a library (PLT), and there is another look.
         static let plausibleFrames = 4
