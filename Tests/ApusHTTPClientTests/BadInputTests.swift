@@ -235,16 +235,6 @@ struct BadInputTests {
         }
     }
 
-    @Test("https says that this build has no TLS")
-    func https() async throws {
-        try await withScripts { session, peer in
-            let error = await clientError { try await session.get("https://host/") }
-            #expect(error?.code == .unsupportedScheme)
-            #expect(error?.description.contains("https is not supported yet") == true)
-            #expect(peer.attempts == 0)
-        }
-    }
-
     @Test("more body than its length: the body is right, and the connection is not used again")
     func surplusBody() async throws {
         let surplus = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"

@@ -217,7 +217,10 @@ struct HTTPSTests {
                 let address = try SocketAddress("127.0.0.1", port: port)
                 let lower = try await Connector.connect(to: address, on: loop, deadline: .max)
                 let transport = try await TLSTransport.connect(
-                    over: lower, host: "localhost", configuration: tls, deadline: .max
+                    over: lower,
+                    host: "localhost",
+                    configuration: tls,
+                    deadline: .max
                 )
                 answers.append(transport.info.isResumed)
                 // TLS 1.3's tickets come with the first data: ask for something, and read it.

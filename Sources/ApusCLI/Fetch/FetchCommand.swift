@@ -27,6 +27,7 @@ struct FetchCommand: ParsableCommand {
                 apus fetch http://127.0.0.1:8000/README.md
                 apus fetch -o pages http://example.com/ http://example.org/
                 apus fetch -i urls.txt -o pages --concurrency 20
+                apus fetch --cacert ca.pem https://localhost:8443/
                 seq -f 'http://127.0.0.1:8000/%g' 1000 | apus fetch -i - | sort -k3
 
             Exit codes: 0 all fetched; 1 something failed, or had a status of 400 or
@@ -34,7 +35,7 @@ struct FetchCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("What to fetch; http only for now.", valueName: "url"))
+    @Argument(help: ArgumentHelp("What to fetch: http or https.", valueName: "url"))
     var urls: [String] = []
 
     @Option(
@@ -60,6 +61,8 @@ struct FetchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The longest that one URL may take, redirects and body included.", valueName: "seconds"))
     var timeout: Double?
 
+    @OptionGroup(title: "TLS Options") var tls: TLSOptions
+
     func validate() throws {
         guard !urls.isEmpty || input != nil else {
             throw ValidationError("Name a URL, or a file of URLs with -i. `apus help fetch` shows examples.")
@@ -80,9 +83,11 @@ struct FetchCommand: ParsableCommand {
         Self.raiseDescriptorLimit()
         let source: URLSource
         let folder: StorageFolder?
+        let tls: TLSConfiguration
         do {
             source = URLSource(arguments: urls, list: try input.map { try URLList(path: $0) })
             folder = try output.map { try StorageFolder($0) }
+            tls = try self.tls.configuration()
         } catch {
             StandardError.complain("\(error)")
             throw ExitCode(ExitStatus.usage)
@@ -94,6 +99,7 @@ struct FetchCommand: ParsableCommand {
             concurrency: concurrency,
             perHost: perHost,
             timeout: timeout.map { .seconds($0) },
+            tls: tls,
             tally: tally
         )
         do {

@@ -9,6 +9,7 @@ struct FetchJob: Sendable {
     let concurrency: Int
     let perHost: Int
     let timeout: Duration?
+    let tls: TLSConfiguration
     let tally: Tally
     private let output = Output()
 
@@ -21,6 +22,7 @@ struct FetchJob: Sendable {
         concurrency: Int,
         perHost: Int,
         timeout: Duration?,
+        tls: TLSConfiguration,
         tally: Tally
     ) {
         self.folder = folder
@@ -28,6 +30,7 @@ struct FetchJob: Sendable {
         self.concurrency = concurrency
         self.perHost = perHost
         self.timeout = timeout
+        self.tls = tls
         self.tally = tally
     }
 
@@ -37,6 +40,7 @@ struct FetchJob: Sendable {
         configuration.pool.limit = concurrency
         configuration.timeouts.total = timeout
         configuration.userAgent = "apus/0.1"
+        configuration.tls = tls
         return configuration
     }
 
@@ -70,7 +74,8 @@ struct FetchJob: Sendable {
                         return origin
                     }
                 }
-                try await group.waitForAll()
+                // Not `waitForAll`, which would let the others go on after an error.
+                while try await group.next() != nil {}
             }
         }
     }
