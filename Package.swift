@@ -89,7 +89,7 @@ let package = Package(
         // Features.
         .target(
             name: "ApusHTTPClient",
-            dependencies: ["ApusNet", "ApusRuntime", "ApusWire", .dequeModule, .httpTypes, .logging]
+            dependencies: ["ApusNet", "ApusRuntime", "ApusWire", .dequeModule, .heapModule, .httpTypes, .logging]
         ),
         .target(
             name: "ApusHTTPServer",
@@ -139,6 +139,7 @@ let package = Package(
 extension Target.Dependency {
     static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let dequeModule = product(name: "DequeModule", package: "swift-collections")
+    static let heapModule = product(name: "HeapModule", package: "swift-collections")
     static let logging = product(name: "Logging", package: "swift-log")
     static let openSSL = target(name: "COpenSSL", condition: .when(traits: ["TLS"]))
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")

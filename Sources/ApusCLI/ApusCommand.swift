@@ -18,6 +18,8 @@ struct ApusCommand: ParsableCommand {
 
     /// Instead of ArgumentParser's own `main`, whose exit code for wrong usage is 64: here it is 2, as with most commands.
     static func main() {
+        // Before anything else opens a descriptor.
+        StandardDescriptors.fill()
         do {
             var command = try parseAsRoot()
             try command.run()

@@ -9,6 +9,8 @@ final class ServerConnection {
     private static let readSize = 16 * 1024
     /// Pieces up to this are copied behind their head, and go out with it.
     private static let copiedPiece = 64 * 1024
+    /// Small pieces of a body that have come together are given out together, up to about this.
+    private static let mergedSize = 16 * 1024
 
     let core: ServerCore
     private let loop: EventLoop
@@ -61,6 +63,7 @@ final class ServerConnection {
             while try await receiveRequest(), let head = request {
                 request = nil
                 isIdle = false
+                await loop.yieldIfSliceIsOver()
                 try await answer(head)
                 guard try await prepareForNext() else { break }
                 isIdle = true
@@ -130,6 +133,12 @@ final class ServerConnection {
             remoteAddress: remoteAddress
         )
         var response: ServerResponse
+        // RFC 9110 §9.3.6: a tunnel, which only a proxy makes. A handler that does not know it would answer 2xx and mean a page.
+        guard head.method != .connect else {
+            mustClose = true
+            http.pointee.closeAfterThisMessage()
+            return try await write(.text("CONNECT is not supported here\n", status: .notImplemented))
+        }
         do {
             response = try await core.handler(request)
         } catch is CancellationError where isCancelled {
@@ -143,7 +152,24 @@ final class ServerConnection {
             response = .text("Internal server error\n", status: .internalServerError)
         }
         if core.isShuttingDown || mustClose || willNotDrain { http.pointee.closeAfterThisMessage() }
-        try await write(response)
+        do {
+            try await write(response)
+        } catch let error where Self.isOfTheHandler(error) {
+            core.configuration.logger.error("The response to \(head.method) \(request.path) cannot be sent: \(error)")
+            guard !hasAnswered else {
+                transport.abort()
+                throw error
+            }
+            mustClose = true
+            http.pointee.closeAfterThisMessage()
+            try await write(.text("Internal server error\n", status: .internalServerError))
+        }
+    }
+
+    /// A response that HTTP does not allow, or whose body is not as long as it says.
+    private static func isOfTheHandler(_ error: any Error) -> Bool {
+        if let error = error as? HTTP1Error { return !error.isPeerFault }
+        return (error as? ServerError)?.code == .invalidResponse
     }
 
     /// Whether what is left of the request's body will not be read, as far as that is known: the response must say that the
@@ -156,6 +182,8 @@ final class ServerConnection {
 
     /// Reads what is left of the request's body, within reason. Returns whether another request can follow.
     private func prepareForNext() async throws -> Bool {
+        // What is left of a body that nobody could read to its end is not worth another wait.
+        if mustClose { return false }
         var drained = 0
         while http.pointee.remoteState == .sendingBody {
             // The client waits for a 100 that will not come, and sends no body; or it sends one that nobody wants.
@@ -212,7 +240,8 @@ final class ServerConnection {
         }
         isReading = true
         defer { isReading = false }
-        if http.pointee.remoteState != .sendingBody { return nil }
+        // In the state of error there may be a piece that was good, and then `next()` says what was not.
+        guard http.pointee.remoteState == .sendingBody || http.pointee.remoteState == .error else { return nil }
         if mustAnnounceContinue {
             mustAnnounceContinue = false
             if !hasAnswered {
@@ -220,10 +249,11 @@ final class ServerConnection {
                 try await flush()
             }
         }
+        await loop.yieldIfSliceIsOver()
         do {
             while true {
                 switch try http.pointee.next() {
-                case .data(let data): return http.pointee.copy(data)
+                case .data(let data): return http.pointee.copyWithFollowing(data, limit: Self.mergedSize).bytes
                 case .end: return nil
                 case .needData: break
                 case .request, .response, .informational, .paused, .closed, .upgraded: return nil
@@ -242,6 +272,9 @@ final class ServerConnection {
                 "The request's body cannot be read: \(error.message)",
                 cause: error
             )
+        } catch let error as NetError {
+            mustClose = true
+            throw ServerError(.disconnected, "The request's body cannot be read: \(error)", cause: error)
         }
     }
 
@@ -250,6 +283,7 @@ final class ServerConnection {
             throw ServerError(.bodyConsumed, "This writer belongs to a request that was answered.")
         }
         guard !bytes.isEmpty else { return }
+        await loop.yieldIfSliceIsOver()
         do {
             if bytes.count <= Self.copiedPiece {
                 try http.pointee.sendData(bytes)
@@ -264,10 +298,15 @@ final class ServerConnection {
             try await flush()
         } catch let error as HTTP1Error {
             throw ServerError(.invalidResponse, "The response's body cannot be sent: \(error.message)", cause: error)
+        } catch let error as NetError {
+            throw ServerError(.disconnected, "The client has gone: \(error)", cause: error)
         }
     }
 
     private func write(_ response: ServerResponse) async throws {
+        guard response.status.code >= 200 else {
+            throw ServerError(.invalidResponse, "Status \(response.status.code) does not end an exchange: 200 or more is needed.")
+        }
         var fields = response.headers
         if fields[.date] == nil { fields[.date] = date.now() }
         switch response.body {
@@ -293,7 +332,11 @@ final class ServerConnection {
             do {
                 try await body(ResponseWriter(connection: LoopBound(self, on: loop), cycle: cycle))
             } catch {
-                core.configuration.logger.error("A response's body was broken off: \(error)")
+                // That a client leaves is its business, and must not fill the log.
+                let isDeparture = (error as? ServerError)?.code == .disconnected || error is CancellationError
+                core.configuration.logger.log(
+                    level: isDeparture ? .debug : .error, "A response's body was broken off: \(error)"
+                )
                 // The client must see that something is missing: no final chunk, no quiet end.
                 transport.abort()
                 throw error
@@ -320,6 +363,7 @@ final class ServerConnection {
         while sent < bytes.count {
             let count = try bytes.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
             if let count { sent += count } else { try await waitWritable() }
+            await loop.yieldIfSliceIsOver()
         }
     }
 

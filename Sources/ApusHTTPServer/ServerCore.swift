@@ -30,6 +30,7 @@ final class ServerCore {
                 continue
             }
             adopt(try await listener.acceptTransport(), on: loop)
+            await loop.yieldIfSliceIsOver()
         }
     }
 

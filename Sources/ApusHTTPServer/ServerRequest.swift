@@ -24,7 +24,14 @@ public struct ServerRequest: Sendable {
     public var target: String { head.target }
 
     /// The target's path, percent-encoded as it came.
-    public var path: String { String(target.prefix { $0 != "?" }) }
+    ///
+    /// A client may send a whole URI as its target (RFC 9112 §3.2.2), and then this is its path: what routes by path must not be
+    /// passed by in this way.
+    public var path: String {
+        let target = target
+        if !target.hasPrefix("/"), let uri = try? URI(target) { return uri.path }
+        return String(target.prefix { $0 != "?" })
+    }
 
     /// The target's query, percent-encoded as it came; nil if there is none.
     public var query: String? {

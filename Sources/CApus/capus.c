@@ -24,7 +24,11 @@ static void set_sigpipe(void (*handler)(int)) {
     sigaction(SIGPIPE, &action, NULL);
 }
 
+static void forget_interrupts(void);
+
 static void forked_in_child(void) {
+    // The handler and its eventfd are the parent's: Ctrl-C in the child would cancel the parent, and not end the child.
+    forget_interrupts();
     // What the child executes expects the default: `yes | head` must end. A loop made in the child ignores it again.
     if (atomic_exchange_explicit(&ignores_sigpipe, false, memory_order_relaxed)) set_sigpipe(SIG_DFL);
     // The child has one thread, and none of the parent's loops runs in it: its epoll set is shared with the parent.
@@ -154,4 +158,9 @@ void apus_ignore_sigpipe(void) {
         set_sigpipe(SIG_IGN);
         atomic_store_explicit(&ignores_sigpipe, true, memory_order_relaxed);
     }
+}
+
+static void forget_interrupts(void) {
+    apus_interrupt_remove();
+    atomic_store(&interrupt_count, 0);
 }

@@ -7,15 +7,15 @@ import Testing
     private func names(_ url: String) throws -> [String] { try StoragePath(URI(url)).names }
 
     @Test(arguments: [
-        ("http://example.com/", ["example.com_80", "index.html"]),
-        ("http://example.com", ["example.com_80", "index.html"]),
+        ("http://example.com/", ["example.com_80", "%index"]),
+        ("http://example.com", ["example.com_80", "%index"]),
         ("http://EXAMPLE.com:8080/a/b.txt", ["example.com_8080", "a", "b.txt"]),
-        ("https://example.com/a/", ["example.com_443", "a", "index.html"]),
+        ("https://example.com/a/", ["example.com_443", "a", "%index"]),
         ("http://[::1]:8080/x", ["::1_8080", "x"]),
         ("http://user:secret@h/x", ["h_80", "x"]),
         ("http://h/x#fragment", ["h_80", "x"]),
         ("http://h/a?b=c&d=e", ["h_80", "a?b=c&d=e"]),
-        ("http://h/?q=1", ["h_80", "index.html?q=1"]),
+        ("http://h/?q=1", ["h_80", "%index?q=1"]),
         ("http://h/a?", ["h_80", "a?"]),
         ("http://h/a?path=/etc/../passwd", ["h_80", "a?path=%2Fetc%2F..%2Fpasswd"]),
         ("http://h/a?../../x", ["h_80", "a?..%2F..%2Fx"]),
@@ -63,7 +63,8 @@ import Testing
     @Test func differentURLsHaveDifferentNames() throws {
         let long = String(repeating: "x", count: 300)
         let urls = [
-            "http://h/a", "http://h/a/", "http://h/a/b", "http://h/a%2Fb", "http://h/a?b", "http://h/a%3Fb",
+            "http://h/a", "http://h/a/", "http://h/a/index.html", "http://h/a/%25index", "http://h/a/%index2",
+            "http://h/a/b", "http://h/a%2Fb", "http://h/a?b", "http://h/a%3Fb",
             "http://h//a",
             "http://h/%25empty/a", "http://h:81/a", "http://h/A", "http://h/a?", "http://h/a?b/c", "http://h/\(long)",
             "http://h/\(long)y", "http://h/\(long)/a",

@@ -75,6 +75,29 @@ import Testing
         }
     }
 
+    @Test func nothingIsRemovedThatThisFileHasNotMade() throws {
+        try withFolder { path, folder in
+            let first = StoredFile(in: folder, at: StoragePath(try URI("http://h/b")))
+            let second = StoredFile(in: folder, at: StoragePath(try URI("http://h/b")))
+            try first.write([1])
+            try second.write([2])
+            #expect(try list("\(path)/out/h_80").count == 2)
+            second.discard()
+            #expect(try list("\(path)/out/h_80").count == 1)
+            try first.finish()
+            #expect(try list("\(path)/out/h_80") == ["b"])
+        }
+    }
+
+    @Test func aSlashAtTheEndAndIndexHTMLAreTwoFiles() throws {
+        try withFolder { path, folder in
+            try store("slash", "http://h/a/", in: folder)
+            try store("index", "http://h/a/index.html", in: folder)
+            #expect(read("\(path)/out/h_80/a/%index") == "slash")
+            #expect(read("\(path)/out/h_80/a/index.html") == "index")
+        }
+    }
+
     @Test func aFileIsReplaced() throws {
         try withFolder { path, folder in
             try store("old", "http://h/b", in: folder)

@@ -55,6 +55,27 @@ import Testing
         #expect(try await targets([], list: long) == ["! line 1"])
     }
 
+    @Test(arguments: [
+        "user:canary@example.com/x", "canary@example.com", "canary@http://h/", "example.com/?canary", "localhost:8080",
+        "user:canary@h/?next=http://h/", "http:canary@h", "",
+    ])
+    func aForgottenSchemeIsSaidAndNothingSecret(text: String) async throws {
+        var source = URLSource(arguments: [text], list: nil)
+        let expected = URLSource.Target.invalid(place: "argument-1", reason: "a URL begins with http:// or https://")
+        #expect(try await source.next() == expected)
+    }
+
+    @Test(arguments: ["http://user:canary@/?canary", "http://canary@b@c/", "http://canary@h:0x/?canary"])
+    func reasonsHoldNothingSecret(text: String) async throws {
+        var source = URLSource(arguments: [text], list: nil)
+        let target = try await source.next()
+        guard case .invalid = target else {
+            Issue.record("\(text) is no URL")
+            return
+        }
+        #expect(!"\(String(describing: target))".contains("canary"))
+    }
+
     @Test func anythingElseIsNoText() async throws {
         #expect(try await targets([], list: [0xFF, 0xFE, 0x00, 0x0A, 0x80]) == ["! line 1", "! line 2"])
     }

@@ -37,7 +37,7 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         .init(
             "reset inside the head",
             [.expectRequest, .send("HTTP/1.1 200 OK\r\n", pieces: 99), .reset],
-            .connectionClosed,
+            .closedInHead,
             says: "broke the connection off"
         ),
         .init(
@@ -67,7 +67,7 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         .init(
             "reset inside the body",
             [.expectRequest, .send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", pieces: 99), .reset],
-            .connectionClosed,
+            .closedInBody,
             says: "broke the connection off"
         ),
         .init("an SSH server", answer: "SSH-2.0-OpenSSH_9.2\r\n", .malformedResponse, says: "HTTP/1.1"),

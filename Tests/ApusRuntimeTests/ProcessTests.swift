@@ -63,6 +63,13 @@ struct ProcessTests {
         #expect(result.status == 0)
     }
 
+    @Test("Ctrl-C of a forked child ends the child, and leaves the parent alone")
+    func forkInterrupted() async throws {
+        let result = try await play("fork-sigint")
+        #expect(result.output == "child ended by 2, parent cancelled: false\n")
+        #expect(result.status == 0)
+    }
+
     @Test("a loop on the main thread serves the main actor, and neither starves the other")
     func mainActor() async throws {
         let result = try await play("main-actor-served")

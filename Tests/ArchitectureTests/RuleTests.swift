@@ -211,7 +211,7 @@ struct RuleSampleTests {
 /// Reads as much of the manifest as the rules need.
 enum Manifest {
     private static let products = [
-        ".httpTypes": "HTTPTypes", ".dequeModule": "DequeModule", ".logging": "Logging",
+        ".httpTypes": "HTTPTypes", ".dequeModule": "DequeModule", ".heapModule": "HeapModule", ".logging": "Logging",
         ".argumentParser": "ArgumentParser", ".openSSL": "COpenSSL",
     ]
 

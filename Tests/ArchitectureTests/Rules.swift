@@ -22,7 +22,8 @@ enum Rules {
         ImportRule(
             target: "ApusHTTPClient",
             allowed: [
-                "ApusNet", "ApusRuntime", "ApusWire", "DequeModule", "HTTPTypes", "Logging", "Synchronization",
+                "ApusNet", "ApusRuntime", "ApusWire", "DequeModule", "HeapModule", "HTTPTypes", "Logging",
+                "Synchronization",
                 // For JSON.
                 "Foundation", "FoundationEssentials",
             ]
@@ -65,6 +66,7 @@ enum Rules {
         "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid, poll
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
+        "Sources/ApusRuntime/Loop/MainQueue.swift",
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",

@@ -15,6 +15,7 @@ enum Scene {
         "sigpipe": sigpipe,
         "sigpipe-custom": sigpipeCustom,
         "fork": forkDeadLoop,
+        "fork-sigint": forkInterrupted,
         "main-actor-served": mainActorServed,
         "nested-run": nestedRun,
         "leaks": leaks,
@@ -162,6 +163,23 @@ enum Scene {
     // MARK: fork
 
     /// The loops of the parent are dead in the child, and say so; a new loop works there, threads included.
+    /// Ctrl-C of the child ends the child, and does not reach the parent's loop.
+    static func forkInterrupted() -> Int32 {
+        play {
+            try EventLoop.run {
+                let child = systemFork()
+                if child == 0 {
+                    kill(getpid(), SIGINT)
+                    _exit(0)
+                }
+                var status: Int32 = 0
+                waitpid(child, &status, 0)
+                try await sleep(for: .milliseconds(1))
+                print("child ended by \(status & 0x7f), parent cancelled: \(Task.isCancelled)")
+            }
+        }
+    }
+
     static func forkDeadLoop() -> Int32 {
         play {
             try EventLoop.run {

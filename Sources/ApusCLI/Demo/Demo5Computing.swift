@@ -33,7 +33,10 @@ extension Demo {
             "\(Format.decimal(inSequence / onThePool, 2)) times as fast: \(Format.count(cores, "core"))"
         )
         if cores > 1, inSequence / onThePool < 1.2 {
-            screen.explain("(The other cores are busy with something else just now.)")
+            screen.explain(
+                "(In this run, up to \(cores) threads took \(Format.time(onThePool)) for what one did in "
+                    + "\(Format.time(inSequence)).)"
+            )
         }
     }
 

@@ -16,8 +16,9 @@ struct FetchCommand: ParsableCommand {
             goes to standard output, and its line to standard error.
 
             With -o the bodies are stored as DIR/host_port/path, each under its own
-            name only when it is complete, and never outside DIR. Bodies of responses
-            with a status of 400 or more are counted, but not stored.
+            name only when it is complete, and never outside DIR; %index is the name of
+            a path that ends in a slash. Bodies of responses with a status of 400 or
+            more are counted, but not stored.
 
             In FILE each line is a URL; empty lines and lines that begin with # are
             skipped. It is read as far as needed, so it may be as long as you like.
@@ -31,7 +32,8 @@ struct FetchCommand: ParsableCommand {
                 seq -f 'http://127.0.0.1:8000/%g' 1000 | apus fetch -i - | sort -k3
 
             Exit codes: 0 all fetched; 1 something failed, or had a status of 400 or
-            more; 2 wrong usage; 130 interrupted.
+            more; 2 wrong usage; 129 hung up, 130 interrupted, 143 terminated (unfinished
+            files are removed).
             """
     )
 
@@ -64,9 +66,6 @@ struct FetchCommand: ParsableCommand {
     @OptionGroup(title: "TLS Options") var tls: TLSOptions
 
     func validate() throws {
-        guard !urls.isEmpty || input != nil else {
-            throw ValidationError("Name a URL, or a file of URLs with -i. `apus help fetch` shows examples.")
-        }
         guard (1...10_000).contains(concurrency) else {
             throw ValidationError("--concurrency \(concurrency): a number of 1 to 10000 is needed.")
         }
@@ -78,8 +77,17 @@ struct FetchCommand: ParsableCommand {
     }
 
     func run() throws {
+        // Not in `validate`, which comes before the check for unknown options: of `--bogus` alone, that is what is wrong.
+        guard !urls.isEmpty || input != nil else {
+            let usage = ApusCommand.usageString(for: Self.self)
+            StandardError.write(
+                "Error: Name a URL, or a file of URLs with -i. `apus help fetch` shows examples.\nUsage: \(usage)\n"
+            )
+            throw ExitCode(ExitStatus.usage)
+        }
         // A reader that goes away is an error of `write`, so that we can clean up.
         signal(SIGPIPE, SIG_IGN)
+        Termination.install()
         Self.raiseDescriptorLimit()
         let source: URLSource
         let folder: StorageFolder?
@@ -103,12 +111,12 @@ struct FetchCommand: ParsableCommand {
             tally: tally
         )
         do {
-            try EventLoop.run { try await job.run(source) }
+            try EventLoop.run { try await Termination.cancelling { try await job.run(source) } }
         } catch let error as OutputError where error.isClosed {
             ExitStatus.dieOfBrokenPipe()
         } catch is CancellationError {
             StandardError.complain("interrupted; \(tally.summary)")
-            throw ExitCode(ExitStatus.interrupted)
+            throw ExitCode(Termination.exitCode)
         } catch {
             StandardError.complain("\(error)")
             StandardError.complain(tally.summary)

@@ -94,12 +94,16 @@ struct FetchJob: Sendable {
                 let isError = response.status.code >= 400
                 return (response.status.code, try await receive(response.body, into: isError ? nil : file))
             }
-            tally.add(bytes: count, isFailure: status >= 400)
             let time = Format.seconds(ContinuousClock.now - start)
             try await printLine("\(status) \(Format.right("\(count)", 9)) \(Format.right(time, 8)) \(uri.redacted)")
+            // Behind its line: a URL whose line cannot be written is a failure.
+            tally.add(bytes: count, isFailure: status >= 400)
         } catch {
             if let file { await discard(file) }
-            if error is OutputError { throw error }
+            if error is OutputError {
+                tally.addFailure()
+                throw error
+            }
             try Task.checkCancellation()
             tally.addFailure()
             let (code, message) = Self.describe(error)

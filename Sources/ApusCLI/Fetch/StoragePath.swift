@@ -8,7 +8,7 @@ import Apus
 ///
 /// | in the URL | name |
 /// |---|---|
-/// | `/` at the end | `index.html` |
+/// | `/` at the end | `%index`, as `/index.html` is another URL |
 /// | `?query` | part of the last name, with its `/` as `%2F` |
 /// | `.` and `..` | `%2E` and `%2E%2E` |
 /// | nothing between two `/` | `%empty` |
@@ -19,6 +19,8 @@ struct StoragePath: Equatable {
     /// Folders, and at last the file. None is empty, `.` or `..`, or contains `/` or NUL.
     let names: [String]
 
+    /// The file's name if the path ends in `/`.
+    static let index = "%index"
     /// Of the 255 bytes of most file systems, what leaves room for ``StoredFile``'s `%file`.
     static let maximumName = 250
     /// Together with the folder of `-o` well below the 4,096 bytes that one path may have.
@@ -36,7 +38,7 @@ struct StoragePath: Equatable {
         let last = segments.popLast() ?? ""
         var names = [Self.name(host)]
         names += segments.map(Self.name)
-        var file = last.isEmpty ? "index.html" : Self.name(last)
+        var file = last.isEmpty ? Self.index : Self.name(last)
         if let query { file += "?" + Self.encoded(query) }
         names.append(Self.shortened(file))
         if names.reduce(0, { $0 + $1.utf8.count + 1 }) > Self.maximumLength {

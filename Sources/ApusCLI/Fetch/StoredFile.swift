@@ -33,30 +33,27 @@ final class StoredFile: Sendable {
     private struct State {
         var parent: Int32 = -1
         var file: Int32 = -1
+        /// Set once this object has made the file: nothing else is ever removed.
+        var temporaryName: String?
         var isOver = false
     }
 
-    private static let count = Atomic<Int>(0)
-
     private let folder: StorageFolder
     private let path: StoragePath
-    private let temporaryName: String
     private let state = Mutex(State())
 
     init(in folder: StorageFolder, at path: StoragePath) {
         self.folder = folder
         self.path = path
-        let number = Self.count.add(1, ordering: .relaxed).newValue
-        temporaryName = ".%part-\(getpid())-\(number)"
     }
 
-    private var fileName: String { path.names.last ?? "index.html" }
+    private var fileName: String { path.names.last ?? StoragePath.index }
     private var description: String { "\(folder.path)/\(path.names.joined(separator: "/"))" }
 
     func write(_ bytes: [UInt8]) throws {
         try state.withLock { state in
             guard !state.isOver else { return }
-            if state.file < 0 { try open(&state) }
+            _ = try open(&state)
             do {
                 try Output.writeAll(bytes, to: state.file)
             } catch let error as OutputError {
@@ -69,7 +66,7 @@ final class StoredFile: Sendable {
     func finish() throws {
         try state.withLock { state in
             guard !state.isOver else { return }
-            if state.file < 0 { try open(&state) }
+            let temporaryName = try open(&state)
             let closed = close(state.file)
             state.file = -1
             // Network file systems report a full disk here.
@@ -92,17 +89,44 @@ final class StoredFile: Sendable {
             if state.file >= 0 { close(state.file) }
             state.file = -1
             guard state.parent >= 0 else { return }
-            unlinkat(state.parent, temporaryName, 0)
+            if let name = state.temporaryName { unlinkat(state.parent, name, 0) }
             close(state.parent)
             state.parent = -1
         }
     }
 
-    private func open(_ state: inout State) throws {
+    /// Makes the file unless that has been done.
+    ///
+    /// - Returns: its name until it is complete.
+    private func open(_ state: inout State) throws -> String {
+        if let name = state.temporaryName {
+            // Closed by a `finish` that failed: what was written must not be followed by the beginning of another file.
+            guard state.file >= 0 else { throw StorageError("cannot write \(description)", EBADF) }
+            return name
+        }
         if state.parent < 0 { state.parent = try openParent() }
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-        state.file = openat(state.parent, temporaryName, flags, 0o666)
-        if state.file < 0 { throw StorageError("cannot make a file for \(description)", errno) }
+        // More than one try in case somebody guessed the name, which is not to be expected.
+        for _ in 0..<Self.attempts {
+            let name = Self.randomName()
+            state.file = openat(state.parent, name, flags, 0o666)
+            if state.file >= 0 {
+                state.temporaryName = name
+                return name
+            }
+            if errno != EEXIST { break }
+        }
+        throw StorageError("cannot make a file for \(description)", errno)
+    }
+
+    private static let attempts = 4
+
+    /// Random, as a process number is not unique: containers that share a folder each count their own, and a process that
+    /// was killed leaves its files behind.
+    private static func randomName() -> String {
+        var random = SystemRandomNumberGenerator()
+        let digits = String(random.next() as UInt64, radix: 16)
+        return ".%part-\(String(repeating: "0", count: 16 - digits.count))\(digits)"
     }
 
     private func openParent() throws -> Int32 {

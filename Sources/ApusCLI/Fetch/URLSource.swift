@@ -42,14 +42,18 @@ struct URLSource {
     }
 
     private static func target(_ text: String, at place: String) -> Target {
+        // "localhost:8080" and "user:password@host" are URIs too, with a host or a user's name in the scheme's place.
+        guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
+            return .invalid(place: place, reason: noScheme)
+        }
         do {
             return .url(try URI(text))
         } catch {
-            var reason = error.message
-            if error.code == .invalidScheme { reason += "; a URL begins with http://" }
-            return .invalid(place: place, reason: reason)
+            return .invalid(place: place, reason: error.code == .invalidScheme ? noScheme : error.message)
         }
     }
+
+    private static let noScheme = "a URL begins with http:// or https://"
 }
 
 /// The lines of a file or of standard input. Only one piece of the file is in memory.

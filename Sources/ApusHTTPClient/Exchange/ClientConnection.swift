@@ -78,6 +78,7 @@ final class ClientConnection: DescriptorWatcher {
         while sent < body.count {
             let count = try body.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
             if let count { sent += count } else { try await waitWritable(exchange) }
+            await core.loop.yieldIfSliceIsOver()
         }
         try http.pointee.endData()
         try http.pointee.sendEnd()

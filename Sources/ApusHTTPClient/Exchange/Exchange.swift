@@ -14,6 +14,11 @@ final class Exchange: @unchecked Sendable {
         case task(@Sendable () -> Void)
     }
 
+    /// How far the response has come: what a broken connection means depends on it.
+    enum Progress {
+        case request, head, body
+    }
+
     let core: SessionCore
     let method: HTTPRequest.Method
     let uri: URI
@@ -29,6 +34,7 @@ final class Exchange: @unchecked Sendable {
     @exclusivity(unchecked) var prepared: [UInt8] = []
     @exclusivity(unchecked) var fields = HTTPFields()
     @exclusivity(unchecked) var waiting = Waiting.nothing
+    @exclusivity(unchecked) var progress = Progress.request
     /// Whether a redirect led to another origin: the session's secrets stay behind then, as the request's own do.
     @exclusivity(unchecked) var withholdsSecrets = false
 

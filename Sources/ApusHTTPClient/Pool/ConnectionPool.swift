@@ -1,4 +1,5 @@
 import DequeModule
+import HeapModule
 
 /// Names a host of a pool: an index into its table.
 typealias HostIndex = Int
@@ -43,8 +44,19 @@ struct ConnectionPool {
 
     private struct Host {
         var idle = ContiguousArray<ConnectionID>()
-        var waiters = Deque<WaiterID>()
+        /// In the order of arrival; those that have left stay until they come to the front, or are too many.
+        var queue = Deque<WaiterID>()
+        /// Of these, how many still wait.
+        var waiting = 0
         var open = 0
+    }
+
+    /// A host whose oldest waiter could use a place. It counts only while both are still true.
+    private struct Candidate: Comparable {
+        var waiter: WaiterID
+        var host: HostIndex
+
+        static func < (left: Candidate, right: Candidate) -> Bool { left.waiter < right.waiter }
     }
 
     private struct Waiter {
@@ -68,8 +80,9 @@ struct ConnectionPool {
     private var entries = ContiguousArray<Entry?>()
     private var freeEntries = ContiguousArray<ConnectionID>()
     private var waiters: [WaiterID: Waiter] = [:]
-    /// Every waiter in the order of arrival; those that have left are dropped when they come to the front.
-    private var order = Deque<WaiterID>()
+    /// Hosts with waiters and room for a connection, by their oldest waiter. What is no longer true is dropped when it comes to the
+    /// top: finding the oldest waiter that may go takes as long with ten thousand hosts as with one.
+    private var candidates = Heap<Candidate>()
     /// Idle connections, oldest first; stale entries are dropped when they come to the front.
     private var idleOrder = Deque<(id: ConnectionID, since: UInt64)>()
     private var idleClock: UInt64 = 0
@@ -92,7 +105,8 @@ struct ConnectionPool {
 
     /// Forgets a host to which nothing is open and for which nobody waits. Returns false if there is something.
     mutating func removeHost(_ host: HostIndex) -> Bool {
-        guard hosts[host].open == 0, hosts[host].waiters.isEmpty else { return false }
+        guard hosts[host].open == 0, hosts[host].waiting == 0 else { return false }
+        hosts[host] = Host()
         freeHosts.append(host)
         return true
     }
@@ -101,7 +115,7 @@ struct ConnectionPool {
     private func mustWait(_ host: HostIndex) -> Bool {
         if !hosts[host].idle.isEmpty { return false }
         // Waiters of the same host go first, even if a place has just come free.
-        if !hosts[host].waiters.isEmpty || hosts[host].open >= limitPerHost { return true }
+        if hosts[host].waiting > 0 || hosts[host].open >= limitPerHost { return true }
         return open >= limit && idle == 0
     }
 
@@ -119,8 +133,9 @@ struct ConnectionPool {
         if mustWait(host) {
             nextWaiter += 1
             waiters[nextWaiter] = Waiter(host: host)
-            hosts[host].waiters.append(nextWaiter)
-            order.append(nextWaiter)
+            hosts[host].queue.append(nextWaiter)
+            hosts[host].waiting += 1
+            if hosts[host].waiting == 1 { nominate(host) }
             return .wait(nextWaiter)
         }
         guard open >= limit, let victim = oldestIdle() else { return .granted(.connect(take(for: host))) }
@@ -132,8 +147,14 @@ struct ConnectionPool {
     /// A request stops waiting.
     mutating func cancel(_ waiter: WaiterID) {
         guard let record = waiters.removeValue(forKey: waiter) else { return }
-        hosts[record.host].waiters.removeAll { $0 == waiter }
-        trimOrder()
+        let host = record.host
+        hosts[host].waiting -= 1
+        if hosts[host].queue.first == waiter {
+            nominate(host)
+        } else if hosts[host].queue.count > 64, hosts[host].queue.count > 2 * hosts[host].waiting {
+            // Half of them have left: ten thousand cancellations must not each search ten thousand places.
+            hosts[host].queue.removeAll { waiters[$0] == nil }
+        }
     }
 
     /// A request is done with its connection, which can (or cannot) carry another.
@@ -141,12 +162,11 @@ struct ConnectionPool {
         guard let entry = entries[id] else { return .close }
         let host = entry.host
         if isReusable, !oldestIsOutOfPatience(besides: host) {
-            if let waiter = hosts[host].waiters.popFirst() {
+            if let waiter = takeOldestWaiter(of: host) {
                 passOver(youngerThan: waiter)
-                forget(waiter)
                 return .handOver(waiter)
             }
-            if waiters.isEmpty || !anotherCanUseThePlace(of: host) {
+            if waiters.isEmpty || !anotherCanUseThePlace() {
                 idleClock += 1
                 entries[id]?.idleSince = idleClock
                 hosts[host].idle.append(id)
@@ -157,12 +177,8 @@ struct ConnectionPool {
             }
         }
         drop(id)
-        guard let waiter = nextEligible() else { return .close }
-        let waiterHost = waiters[waiter]?.host ?? host
-        // The oldest of all that may go is the oldest of its host.
-        if hosts[waiterHost].waiters.first == waiter { hosts[waiterHost].waiters.removeFirst() }
-        forget(waiter)
-        return .closeAndGrant(waiter, take(for: waiterHost))
+        guard open < limit, let next = oldestCandidate(), let waiter = takeOldestWaiter(of: next.host) else { return .close }
+        return .closeAndGrant(waiter, take(for: next.host))
     }
 
     /// An idle connection was closed by its server, or grew too old. Its place may go to a waiter.
@@ -197,6 +213,8 @@ struct ConnectionPool {
         hosts[entry.host].open -= 1
         entries[id] = nil
         freeEntries.append(id)
+        // It may have been at its own limit until now.
+        if hosts[entry.host].waiting > 0 { nominate(entry.host) }
     }
 
     private mutating func removeIdle(_ id: ConnectionID) {
@@ -224,38 +242,58 @@ struct ConnectionPool {
 
     // MARK: Waiters
 
-    private mutating func forget(_ waiter: WaiterID) {
+    /// Takes the oldest waiter out of its host's queue, and lets the next one stand for the host.
+    private mutating func takeOldestWaiter(of host: HostIndex) -> WaiterID? {
+        dropThoseWhoLeft(host)
+        guard let waiter = hosts[host].queue.popFirst() else { return nil }
         waiters[waiter] = nil
-        trimOrder()
+        hosts[host].waiting -= 1
+        if hosts[host].waiting > 0 { nominate(host) }
+        return waiter
     }
 
-    private mutating func trimOrder() {
-        while let first = order.first, waiters[first] == nil { order.removeFirst() }
+    private mutating func dropThoseWhoLeft(_ host: HostIndex) {
+        while let first = hosts[host].queue.first, waiters[first] == nil { hosts[host].queue.removeFirst() }
+    }
+
+    /// Enters the host's oldest waiter among the candidates, if there is room for it.
+    private mutating func nominate(_ host: HostIndex) {
+        dropThoseWhoLeft(host)
+        guard let first = hosts[host].queue.first, hosts[host].open < limitPerHost else { return }
+        candidates.insert(Candidate(waiter: first, host: host))
+        // Entries that are no longer true must not pile up below one that stays on top.
+        if candidates.count > 64, candidates.count > 4 * waiters.count {
+            candidates = Heap(Set(candidates.unordered.filter { isTrue($0) }.map(\.waiter)).compactMap { waiter in
+                waiters[waiter].map { Candidate(waiter: waiter, host: $0.host) }
+            })
+        }
+    }
+
+    private func isTrue(_ candidate: Candidate) -> Bool {
+        hosts[candidate.host].queue.first == candidate.waiter && waiters[candidate.waiter] != nil
+            && hosts[candidate.host].open < limitPerHost
+    }
+
+    /// The oldest waiter whose host may open one more connection.
+    private mutating func oldestCandidate() -> Candidate? {
+        while let candidate = candidates.min {
+            if isTrue(candidate) { return candidate }
+            candidates.removeMin()
+        }
+        return nil
     }
 
     /// `waiter` gets a connection of its host. An older one that could have used the place has been passed over; those whose
     /// hosts are at their own limit have not, or one of them would hide the others.
     private mutating func passOver(youngerThan waiter: WaiterID) {
-        guard let first = order.first, first < waiter, let oldest = oldestEligible(), oldest < waiter else { return }
+        guard let oldest = oldestCandidate()?.waiter, oldest < waiter else { return }
         waiters[oldest]?.passedOver += 1
     }
 
-    private func oldestIsOutOfPatience(besides host: HostIndex) -> Bool {
-        // Nobody can be out of patience unless somebody older than the host's own next waits.
-        guard let first = order.first, first != hosts[host].waiters.first, let oldest = oldestEligible(),
-            let record = waiters[oldest], record.host != host
-        else { return false }
-        return record.passedOver >= Self.patience
+    private mutating func oldestIsOutOfPatience(besides host: HostIndex) -> Bool {
+        guard let oldest = oldestCandidate(), oldest.host != host else { return false }
+        return (waiters[oldest.waiter]?.passedOver ?? 0) >= Self.patience
     }
 
-    private func anotherCanUseThePlace(of host: HostIndex) -> Bool {
-        open >= limit && oldestEligible() != nil
-    }
-
-    /// The oldest waiter whose host may open one more connection, if there is a place for it.
-    private func nextEligible() -> WaiterID? { open < limit ? oldestEligible() : nil }
-
-    private func oldestEligible() -> WaiterID? {
-        order.first { waiters[$0].map { hosts[$0.host].open < limitPerHost } ?? false }
-    }
+    private mutating func anotherCanUseThePlace() -> Bool { open >= limit && oldestCandidate() != nil }
 }

@@ -19,12 +19,15 @@ final class BodyStream {
 
     /// The largest piece that is read at once.
     private static let pieceSize = 256 * 1024
+    /// Small pieces that have come together are given out together, up to about this.
+    private static let mergedSize = 16 * 1024
 
     init(connection: ClientConnection, first: [UInt8], _ exchange: Exchange) {
         self.connection = connection
         self.first = first
         self.exchange = exchange
         core = exchange.core
+        exchange.progress = .body
     }
 
     /// The next piece, nil at the end. Every piece but an empty body's has at least one byte.
@@ -66,13 +69,16 @@ final class BodyStream {
         if exchange.totalDeadline != .max, exchange.totalDeadline <= core.loop.deadline(after: .zero) {
             throw StageTimeout(code: .totalTimeout)
         }
+        await core.loop.yieldIfSliceIsOver()
+        try Task.checkCancellation()
         while true {
             switch try http.pointee.next() {
-            case .data(let data): return http.pointee.copy(data)
+            case .data(let data):
+                let (bytes, event) = http.pointee.copyWithFollowing(data, limit: Self.mergedSize)
+                if case .end(let trailers)? = event { end(connection, trailers) }
+                return bytes
             case .end(let trailers):
-                self.trailers = trailers
-                self.connection = nil
-                core.finished(connection, isReusable: true)
+                end(connection, trailers)
                 return nil
             case .needData:
                 // Large bodies of known length go straight into the user's memory.
@@ -92,6 +98,12 @@ final class BodyStream {
                 throw exchange.error(.malformedResponse, "The body ended in another protocol.")
             }
         }
+    }
+
+    private func end(_ connection: ClientConnection, _ trailers: HTTPFields?) {
+        self.trailers = trailers
+        self.connection = nil
+        core.finished(connection, isReusable: true)
     }
 
     private func receiveDirectly(_ connection: ClientConnection, _ left: Int) throws -> [UInt8]? {

@@ -128,6 +128,7 @@ extension SessionCore {
         _ exchange: Exchange,
         _ host: HostRecord
     ) async throws -> ClientResponse {
+        exchange.progress = failed.hasReceived ? .head : .request
         guard failed.uses > 1, !failed.hasReceived, !isClosed, exchange.isIdempotent, Self.isDeadConnection(error)
         else {
             finished(failed, isReusable: false)
@@ -142,6 +143,7 @@ extension SessionCore {
             do {
                 return try await attempt(exchange, on: fresh)
             } catch {
+                exchange.progress = fresh.hasReceived ? .head : .request
                 finished(fresh, isReusable: false)
                 throw error
             }
@@ -263,9 +265,12 @@ extension SessionCore {
             switch error.code {
             case .connectionRefused: return (.connectionRefused, "\(error)")
             case .unknownHost: return (.unknownHost, "\(error)")
-            case .unexpectedEnd: return (.closedInBody, "\(error)")
-            case .connectionReset, .brokenPipe:
-                return (.connectionClosed, "The server broke the connection off. \(error)")
+            case .unexpectedEnd, .connectionReset, .brokenPipe:
+                switch exchange.progress {
+                case .request: return (.connectionClosed, "The server broke the connection off. \(error)")
+                case .head: return (.closedInHead, "The server broke the connection off inside the response's head. \(error)")
+                case .body: return (.closedInBody, "The server broke the connection off inside the body. \(error)")
+                }
             default: return (.connectionFailed, "\(error)")
             }
         case let error as TLSError:

@@ -72,7 +72,7 @@ final class Watchdog: Sendable {
 
     private func run(watching thread: SampledThread) {
         threadID.store(apus_bt_gettid(), ordering: .relaxed)
-        let limit = max(1, threshold.nanoseconds)
+        let limit = max(1, threshold.clampedNanoseconds)
         let interval = max(5_000_000, limit / 4)
         var hasOverslept = false
         while true {
@@ -161,13 +161,5 @@ extension BlockReport {
         report.duration = duration
         report.frames = []
         return report
-    }
-}
-
-extension Duration {
-    fileprivate var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : product + attoseconds / 1_000_000_000
     }
 }

@@ -23,7 +23,10 @@ struct EpollSelector: Selector, ~Copyable {
         if wakeDescriptor < 0 {
             throw LoopError(.systemResources, errno: error, while: "making an event loop's descriptors")
         }
-        _ = add(wakeDescriptor, token: Self.wakeToken)
+        let refusal = add(wakeDescriptor, token: Self.wakeToken)
+        if refusal != 0 {
+            throw LoopError(.systemResources, errno: refusal, while: "watching an event loop's wake-up descriptor")
+        }
     }
 
     deinit {

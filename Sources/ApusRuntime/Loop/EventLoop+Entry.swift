@@ -106,7 +106,13 @@ extension EventLoop {
         apus_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { apus_set_current_loop(nil) }
         let isMainThread = getpid() == apus_gettid()
-        let mainQueue = isMainThread ? MainQueue(servedBy: self) : nil
+        let mainQueue: MainQueue?
+        do {
+            mainQueue = isMainThread ? try MainQueue(servedBy: self) : nil
+        } catch {
+            close()
+            throw error
+        }
         let interrupt = isMainThread && options.signals == .interrupt ? Interrupt(on: self, root.record.cancel) : nil
         startMonitor()
         if let body { root.start(body) }
@@ -120,7 +126,17 @@ extension EventLoop {
 
     /// Cancels and awaits what was started and not awaited; that may start more.
     private func finishLeftovers() {
+        let reminder = remindOfLeftovers()
+        defer { reminder?.cancel() }
+        var rounds = 0
         while registry.count > 0 {
+            rounds += 1
+            guard rounds <= Self.leftoverRounds else {
+                logger.warning(
+                    "Event loop “\(name)” ends while its tasks go on starting others: \(leftoverNames). They go on without it."
+                )
+                return
+            }
             state.pointee.isFinished = false
             // The same ones are cancelled and awaited: what they start meanwhile is the next round's.
             let records = registry.all
@@ -130,6 +146,28 @@ extension EventLoop {
             }
             turn()
         }
+    }
+
+    /// How often what was started while the rest was being cancelled is cancelled in its turn.
+    private static let leftoverRounds = 1_000
+
+    /// A task that does not end although it is cancelled keeps the loop from ending: after five seconds, says which one.
+    private func remindOfLeftovers() -> ScheduledCall? {
+        guard options.clock == .monotonic, registry.count > 0 else { return nil }
+        return schedule(after: .seconds(5)) { [unowned self] in
+            logger.warning(
+                """
+                Event loop “\(name)” cannot end: these tasks were cancelled five seconds ago and go on: \(leftoverNames). \
+                A task that was cancelled must return, also when it catches errors in a loop.
+                """
+            )
+        }
+    }
+
+    private var leftoverNames: String {
+        let records = registry.all
+        let names = records.prefix(8).map { $0.name.map { "“\($0)”" } ?? "one without a name" }
+        return names.joined(separator: ", ") + (records.count > 8 ? " and \(records.count - 8) more" : "")
     }
 
     /// Refuses everything new. Jobs that are left, or come later, run on ``shared``'s thread, as this executor.
@@ -145,6 +183,9 @@ extension EventLoop {
             case .descriptor, .none: break
             }
         }
+        // The loop itself stays, since tasks may reach it; what it had grown to does not.
+        state.pointee.timers = TimerQueue()
+        state.pointee.events = []
         state.pointee.scratch?.deallocate()
         state.pointee.scratch = nil
         // Taken before the inbox closes: from then on another thread's job may run at once on ``shared``'s thread, as this

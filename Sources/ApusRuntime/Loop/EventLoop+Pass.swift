@@ -121,6 +121,11 @@ extension EventLoop {
         // "For ever" never comes, however long nothing else happens.
         guard let next = state.pointee.timers.next, next != .max else { return virtualStandstill() }
         if inbox.mayHaveItems { return 0 }
+        // The main actor's work, or Ctrl-C, may be there already: first what is ready, then time. `poll` delivers it.
+        if state.pointee.descriptors.systemCount > 0 {
+            selector.pointee.wait(timeout: 0, into: &state.pointee.events)
+            if !state.pointee.events.isEmpty { return 0 }
+        }
         state.pointee.now = max(state.pointee.now, next)
         virtualNow.store(state.pointee.now, ordering: .releasing)
         return 0
@@ -151,7 +156,8 @@ extension EventLoop {
 
     private func fireTimers() {
         let state = self.state
-        while let action = state.pointee.timers.popDue(at: state.pointee.now) {
+        let generation = state.pointee.timers.generation
+        while let action = state.pointee.timers.popDue(at: state.pointee.now, of: generation) {
             switch action {
             case .resume(let continuation): continuation.resume(returning: .timedOut)
             case .call(let call): runCallback(kind: .callback, call.fire)
@@ -165,6 +171,21 @@ extension EventLoop {
     @usableFromInline
     func currentTime() -> Int64 {
         options.clock == .monotonic ? apus_monotonic_now() : state.pointee.now
+    }
+
+    /// Gives everybody else a turn, if the running job has held the loop for longer than a slice.
+    ///
+    /// A wait for what is ready already does not suspend: a peer that always has data would keep the loop for itself. Whoever works
+    /// in a circle around a descriptor calls this once per round. Loop thread only.
+    package func yieldIfSliceIsOver() async {
+        if options.clock == .monotonic {
+            guard apus_monotonic_now() &- state.pointee.now > Self.sliceNanoseconds else { return }
+        } else {
+            // Virtual time stands still meanwhile: rounds are counted instead.
+            state.pointee.rounds &+= 1
+            guard state.pointee.rounds % Self.sliceJobs == 0 else { return }
+        }
+        await Task.yield()
     }
 
     /// Nanoseconds of the loop's clock as of the last poll: what deadlines of single operations are counted from.

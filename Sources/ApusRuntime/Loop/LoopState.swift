@@ -17,6 +17,8 @@ struct LoopState: ~Copyable {
     var runningSerially = false
     @usableFromInline var isClosed = false
     var isFinished = false
+    /// Rounds that were counted by `yieldIfSliceIsOver()`.
+    var rounds = 0
     var monitor: BlockMonitor?
     var statistics = LoopStatistics()
     var scratch: UnsafeMutableRawBufferPointer?

@@ -1,4 +1,5 @@
 import CApus
+import Glibc
 
 /// Serves the main actor on a loop that runs on the process's main thread.
 ///
@@ -8,12 +9,13 @@ import CApus
 final class MainQueue: DescriptorWatcher {
     private let descriptor: Descriptor
 
-    /// Nil if the queue's descriptor cannot be watched, in which case main-actor work waits until the loop has ended.
-    init?(servedBy loop: EventLoop) {
-        guard let descriptor = try? loop.register(_dispatch_get_main_queue_handle_4CF(), isAmbient: true) else {
-            return nil
-        }
-        self.descriptor = descriptor
+    /// - Throws: ``LoopError`` `.systemResources` if there is no descriptor left for the queue's handle, which libdispatch makes at
+    ///   its first use, and would stop the program over.
+    init(servedBy loop: EventLoop) throws(LoopError) {
+        let probe = eventfd(0, Int32(EFD_CLOEXEC))
+        guard probe >= 0 else { throw LoopError(.systemResources, errno: errno, while: "making the main queue's descriptor") }
+        close(probe)
+        descriptor = try loop.register(_dispatch_get_main_queue_handle_4CF(), isAmbient: true)
         descriptor.watch(self, idleDeadline: .max)
     }
 

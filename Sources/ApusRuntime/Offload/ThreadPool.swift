@@ -28,8 +28,9 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
 
     init(name: String, maximumThreads: Int, maximumQueue: Int) {
         self.name = name
-        self.maximumThreads = max(1, maximumThreads)
-        self.maximumQueue = max(1, maximumQueue)
+        // Clamped, so that sums of them do not overflow: `.max` is how people write "no limit".
+        self.maximumThreads = min(max(1, maximumThreads), 1 << 20)
+        self.maximumQueue = min(max(1, maximumQueue), 1 << 40)
         initializeLocks()
         // Tasks hold their executor unowned, and its threads may be anywhere: pools live as long as the process.
         _ = Unmanaged.passRetained(self)

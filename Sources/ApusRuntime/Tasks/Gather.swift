@@ -58,6 +58,7 @@ private func gatherIndexed<Elements: Sequence, Success: Sendable>(
     if let limit, limit < 1 {
         throw LoopError(.invalidArgument, "gather(limit: \(limit)): the limit must be at least 1, or nil for none.")
     }
+    if limit == nil, elements.underestimatedCount > 4 * subgroupSize { return try await gatherInGroups(elements, body) }
     let executor: (any TaskExecutor)? = EventLoop.current
     return try await withThrowingTaskGroup(of: (Int, Success).self) { group in
         var results: [Success?] = []
@@ -76,6 +77,29 @@ private func gatherIndexed<Elements: Sequence, Success: Sendable>(
         while let (index, result) = try await group.next() { results[index] = result }
         return results.compactMap { $0 }
     }
+}
+
+/// Children per group where there are many.
+private let subgroupSize = 256
+
+/// As groups of groups. Swift's runtime searches a group's list of children each time one ends (6.3.1): a hundred thousand that end in
+/// another order than they began took 12 to 22 s in one group, and 1.2 s like this.
+private func gatherInGroups<Elements: Sequence, Success: Sendable>(
+    _ elements: Elements,
+    _ body: @escaping @Sendable (Elements.Element) async throws -> Success
+) async throws -> [Success] where Elements.Element: Sendable {
+    var parts: [[Elements.Element]] = []
+    var part: [Elements.Element] = []
+    for element in elements {
+        part.append(element)
+        if part.count == subgroupSize {
+            parts.append(part)
+            part = []
+        }
+    }
+    if !part.isEmpty { parts.append(part) }
+    // Fewer than a group's worth of groups is the common case; each part is small enough to be a plain group.
+    return try await gatherIndexed(parts, limit: nil) { try await gatherIndexed($0, limit: nil, body) }.flatMap { $0 }
 }
 
 /// One child's place in a tuple.

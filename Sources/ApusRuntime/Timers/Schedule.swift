@@ -2,7 +2,7 @@ import Synchronization
 
 /// A function that a loop will run: see ``EventLoop/schedule(_:)``.
 ///
-/// Dropping the handle does not cancel the call. The loop's end does.
+/// Dropping the handle does not cancel the call. The loop's end cancels what waits for a time.
 public final class ScheduledCall: Sendable {
     private enum State {
         case waiting(@Sendable () -> Void, TimerID)
@@ -58,7 +58,8 @@ extension EventLoop {
     /// Runs `body` on the loop's thread, after what is ready now. Safe from any thread: asyncio's `call_soon` and
     /// `call_soon_threadsafe`.
     ///
-    /// `body` must not block. It runs outside any task: to call asynchronous code, ``spawn(name:_:)``.
+    /// A loop that has ended has no thread: what it is sent then, or has not got to, runs on ``shared``'s, so that nobody who waits
+    /// for it waits for ever. Timed calls are cancelled by the loop's end. `body` must not block. It runs outside any task: to call asynchronous code, ``spawn(name:_:)``.
     @discardableResult
     public func schedule(_ body: @escaping @Sendable () -> Void) -> ScheduledCall {
         let call = ScheduledCall(loop: self, body)

@@ -99,9 +99,16 @@ struct TimerQueue {
         return remove(id)
     }
 
+    /// Names the entries that are there now, for ``popDue(at:of:)``.
+    var generation: UInt32 { sequence }
+
     /// Removes the earliest entry if it is due at `now`.
-    mutating func popDue(at now: Int64) -> TimerAction? {
+    ///
+    /// - Parameter generation: entries made later wait for the next turn: a callback that schedules itself anew, at a time that has
+    ///   passed, would else keep the loop for ever. Nil for all.
+    mutating func popDue(at now: Int64, of generation: UInt32? = nil) -> TimerAction? {
         guard let first = heap.first, first.deadline <= now else { return nil }
+        if let generation, Int32(bitPattern: first.sequence &- generation) > 0 { return nil }
         let action = release(first.slot)
         removeNode(0)
         return action

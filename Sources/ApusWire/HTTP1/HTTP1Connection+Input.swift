@@ -61,6 +61,23 @@ extension HTTP1Connection {
         [UInt8](bytes(of: data))
     }
 
+    /// A copy of a piece and of what is stored behind it, so that a peer that sends a chunk per byte does not cost an array per byte.
+    ///
+    /// - Parameter limit: where to stop, in bytes.
+    /// - Returns: the bytes, and the event that ended them; nil if there is nothing more now, or `next()` throws: it will again.
+    public mutating func copyWithFollowing(_ data: HTTP1Data, limit: Int) -> (bytes: [UInt8], event: HTTP1Event?) {
+        var bytes = copy(data)
+        while bytes.count < limit {
+            guard let event = try? next() else { return (bytes, nil) }
+            switch event {
+            case .data(let more): append(more, to: &bytes)
+            case .needData: return (bytes, nil)
+            default: return (bytes, event)
+            }
+        }
+        return (bytes, nil)
+    }
+
     /// Appends a piece to an array.
     public mutating func append(_ data: HTTP1Data, to array: inout [UInt8]) {
         array.append(contentsOf: bytes(of: data))

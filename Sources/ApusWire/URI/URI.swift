@@ -143,10 +143,14 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
     public var description: String { text }
 
     /// `scheme://host:port/path?…`: without userinfo, query and fragment, fit for logs and errors.
+    ///
+    /// Without a host it is `scheme:…`: the rest may be anything, as in `user:password@example.com/`, where somebody forgot
+    /// `http://`.
     public var redacted: String {
+        guard parts.hostStart < parts.hostEnd else { return "\(scheme):…" }
         let authority = parts.isIPv6 ? "[\(host)]" : host
         let port = port.map { ":\($0)" } ?? ""
-        return "\(scheme):\(authority.isEmpty ? "" : "//")\(authority)\(port)\(path)\(parts.hasQuery ? "?…" : "")"
+        return "\(scheme)://\(authority)\(port)\(path)\(parts.hasQuery ? "?…" : "")"
     }
 
     /// This URI with names and values added to its query, both percent-encoded.

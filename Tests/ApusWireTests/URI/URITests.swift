@@ -201,6 +201,13 @@ import Testing
         let uri = try URI("https://user:canary@h:8443/path?token=canary#canary")
         #expect(uri.redacted == "https://h:8443/path?…")
         #expect(uri.origin.description == "https://h:8443")
+        // Somebody forgot http://, or it is no URL of ours at all.
+        for (text, redacted) in [
+            ("user:canary@example.com/x?canary", "user:…"), ("localhost:8080/x", "localhost:…"),
+            ("file:///canary", "file:…"), ("x://canary@/canary", "x:…"), ("ftp://u:canary@h/x", "ftp://h/x"),
+        ] {
+            #expect(try URI(text).redacted == redacted)
+        }
         for text in [
             "http://user:canary@h:99999/?canary", "http://canary@b@c/", "http://canary@h\\/", "http://canary@/?canary",
             "http://canary@1.2/?canary", "http://canary@h/?canary\n", "http://canary@[1]/",
