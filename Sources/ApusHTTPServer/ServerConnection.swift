@@ -305,7 +305,10 @@ final class ServerConnection {
 
     private func write(_ response: ServerResponse) async throws {
         guard response.status.code >= 200 else {
-            throw ServerError(.invalidResponse, "Status \(response.status.code) does not end an exchange: 200 or more is needed.")
+            throw ServerError(
+                .invalidResponse,
+                "Status \(response.status.code) does not end an exchange: 200 or more is needed."
+            )
         }
         var fields = response.headers
         if fields[.date] == nil { fields[.date] = date.now() }
@@ -335,7 +338,8 @@ final class ServerConnection {
                 // That a client leaves is its business, and must not fill the log.
                 let isDeparture = (error as? ServerError)?.code == .disconnected || error is CancellationError
                 core.configuration.logger.log(
-                    level: isDeparture ? .debug : .error, "A response's body was broken off: \(error)"
+                    level: isDeparture ? .debug : .error,
+                    "A response's body was broken off: \(error)"
                 )
                 // The client must see that something is missing: no final chunk, no quiet end.
                 transport.abort()

@@ -67,7 +67,8 @@ struct HandlerMistakeTests {
     }
 
     @Test func `CONNECT is refused without asking the handler`() async throws {
-        let text = try await answer(to: "CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n") { _ in .text("tunnel") }
+        let text = try await answer(to: "CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n") { _ in .text("tunnel")
+        }
         #expect(text.hasPrefix("HTTP/1.1 501 "))
     }
 

@@ -1,19 +1,27 @@
-@testable import ApusRuntime
 import ApusTesting
 import Logging
 import Synchronization
 import Testing
 
+@testable import ApusRuntime
+
 /// Nobody keeps the loop for himself, at its end or before.
 @Suite
 struct FairnessTests {
-    @Test func `a callback that schedules itself anew at a time that has passed lets others have their turn`() async throws {
+    @Test func `a callback that schedules itself anew at a time that has passed lets others have their turn`()
+        async throws
+    {
         try await withVirtualTime {
             let loop = try #require(EventLoop.current)
             let past = loop.clock.now
             let count = Mutex(0)
             @Sendable func again() {
-                guard count.withLock({ $0 += 1; return $0 < 1_000_000 }) else { return }
+                guard
+                    count.withLock({
+                        $0 += 1
+                        return $0 < 1_000_000
+                    })
+                else { return }
                 loop.schedule(at: past) { again() }
             }
             again()

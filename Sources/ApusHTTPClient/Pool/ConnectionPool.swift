@@ -177,7 +177,9 @@ struct ConnectionPool {
             }
         }
         drop(id)
-        guard open < limit, let next = oldestCandidate(), let waiter = takeOldestWaiter(of: next.host) else { return .close }
+        guard open < limit, let next = oldestCandidate(), let waiter = takeOldestWaiter(of: next.host) else {
+            return .close
+        }
         return .closeAndGrant(waiter, take(for: next.host))
     }
 
@@ -263,9 +265,11 @@ struct ConnectionPool {
         candidates.insert(Candidate(waiter: first, host: host))
         // Entries that are no longer true must not pile up below one that stays on top.
         if candidates.count > 64, candidates.count > 4 * waiters.count {
-            candidates = Heap(Set(candidates.unordered.filter { isTrue($0) }.map(\.waiter)).compactMap { waiter in
-                waiters[waiter].map { Candidate(waiter: waiter, host: $0.host) }
-            })
+            candidates = Heap(
+                Set(candidates.unordered.filter { isTrue($0) }.map(\.waiter)).compactMap { waiter in
+                    waiters[waiter].map { Candidate(waiter: waiter, host: $0.host) }
+                }
+            )
         }
     }
 

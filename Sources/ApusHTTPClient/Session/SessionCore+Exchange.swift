@@ -268,7 +268,8 @@ extension SessionCore {
             case .unexpectedEnd, .connectionReset, .brokenPipe:
                 switch exchange.progress {
                 case .request: return (.connectionClosed, "The server broke the connection off. \(error)")
-                case .head: return (.closedInHead, "The server broke the connection off inside the response's head. \(error)")
+                case .head:
+                    return (.closedInHead, "The server broke the connection off inside the response's head. \(error)")
                 case .body: return (.closedInBody, "The server broke the connection off inside the body. \(error)")
                 }
             default: return (.connectionFailed, "\(error)")

@@ -13,7 +13,9 @@ final class MainQueue: DescriptorWatcher {
     ///   its first use, and would stop the program over.
     init(servedBy loop: EventLoop) throws(LoopError) {
         let probe = eventfd(0, Int32(EFD_CLOEXEC))
-        guard probe >= 0 else { throw LoopError(.systemResources, errno: errno, while: "making the main queue's descriptor") }
+        guard probe >= 0 else {
+            throw LoopError(.systemResources, errno: errno, while: "making the main queue's descriptor")
+        }
         close(probe)
         descriptor = try loop.register(_dispatch_get_main_queue_handle_4CF(), isAmbient: true)
         descriptor.watch(self, idleDeadline: .max)
