@@ -7,14 +7,22 @@ import PackageDescription
 )
 #endif
 
-/// The examples of the README, one short program each.
+/// The examples of the README, one short program each. `APUS_EXAMPLES=main-actor` compiles them as modules whose default isolation is
+/// the main actor, as new projects often have it: CI runs them both ways.
+let exampleSettings: [SwiftSetting] =
+    Context.environment["APUS_EXAMPLES"] == "main-actor" ? [.defaultIsolation(MainActor.self)] : []
 let examples: [Target] =
     [.target(name: "ExampleServer", dependencies: ["Apus"], path: "Examples/ExampleServer")]
     + [
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
     ].map {
-        .executableTarget(name: $0, dependencies: ["Apus", "ExampleServer"], path: "Examples/\($0)")
+        .executableTarget(
+            name: $0,
+            dependencies: ["Apus", "ExampleServer"],
+            path: "Examples/\($0)",
+            swiftSettings: exampleSettings
+        )
     }
 
 /// The same user programs, compiled as four kinds of module see the library: `Tests/UserCode/README.md`.

@@ -92,19 +92,22 @@ public final class TCPListener: Sendable {
     /// When the process or the system has no descriptors or memory left, the listener pauses for a second, says so in the log, and
     /// goes on: connections wait in the backlog meanwhile.
     ///
-    /// - Throws: ``NetError`` `.closed` once the listener is closed, `.busy` if another task accepts; `CancellationError`.
+    /// - Parameter timeout: how long to wait; nil for ever.
+    /// - Throws: ``NetError`` `.timedOut`, `.closed` once the listener is closed, `.busy` if another task accepts;
+    ///   `CancellationError`.
     ///
     /// Cancel safety: no connection is lost.
-    public func accept() async throws -> TCPStream {
+    public func accept(timeout: Duration? = nil) async throws -> TCPStream {
         let body: @Sendable () async throws -> TCPStream = {
-            TCPStream(try await self.acceptTransport(), on: self.eventLoop)
+            let deadline = self.eventLoop.deadline(after: timeout)
+            return TCPStream(try await self.acceptTransport(deadline: deadline), on: self.eventLoop)
         }
         if eventLoop.runsCurrentTask { return try await body() }
         return try await eventLoop.hop(body)
     }
 
     /// ``accept()`` for our own servers. Loop thread only.
-    package func acceptTransport() async throws -> any Transport {
+    package func acceptTransport(deadline: Int64 = .max) async throws -> any Transport {
         let socket = socket.value
         let loop = eventLoop
         let token = socket.descriptor.token
@@ -128,12 +131,13 @@ public final class TCPListener: Sendable {
                 }
             }
             let outcome = await withTaskCancellationHandler {
-                await socket.descriptor.waitReadable()
+                await socket.descriptor.waitReadable(deadline: deadline)
             } onCancel: {
                 loop.perform { loop.endWaits(token, with: .cancelled) }
             }
             switch outcome {
-            case .ready, .cancelled, .timedOut: continue
+            case .ready, .cancelled: continue
+            case .timedOut: throw NetError(.timedOut, "No connection came to \(address) in the time that was allowed.")
             case .closed: throw Self.closed(address)
             case .busy: throw NetError(.busy, "Another task accepts on \(address): one at a time.")
             }

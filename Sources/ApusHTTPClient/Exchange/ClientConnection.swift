@@ -23,6 +23,8 @@ final class ClientConnection: DescriptorWatcher {
     /// Whether a byte of the current exchange's response has come.
     @exclusivity(unchecked) private(set) var hasReceived = false
     @exclusivity(unchecked) private(set) var isClosed = false
+    /// A final response's head that came before the request was written.
+    @exclusivity(unchecked) private var earlyHead: HTTP1ResponseHead?
     /// How long the server said that it keeps the connection.
     @exclusivity(unchecked) var keepAliveHint: Duration?
     // The core owns its connections, and closes them before it goes.
@@ -50,6 +52,7 @@ final class ClientConnection: DescriptorWatcher {
     /// - Throws: ``HTTP1Error`` if the request cannot be sent as it is, ``NetError`` if the connection broke.
     func send(_ exchange: Exchange) throws -> Bool {
         hasReceived = false
+        earlyHead = nil
         uses += 1
         let body = exchange.body?.bytes
         try http.pointee.sendRequest(
@@ -96,8 +99,20 @@ final class ClientConnection: DescriptorWatcher {
     }
 
     private func waitWritable(_ exchange: Exchange) async throws {
-        let outcome = await descriptor.waitWritable(deadline: exchange.deadline(exchange.limits.idle))
+        let deadline = exchange.deadline(exchange.limits.idle)
+        let outcome = await descriptor.waitWritable(deadline: deadline, orReadable: earlyHead == nil)
         try check(outcome, exchange, stage: .writeTimeout)
+        guard earlyHead == nil, descriptor.mayRead else { return }
+        try receive()
+        earlyHead = try nextHead()
+        // RFC 9112 §9.5: a client that sees an error status should stop sending its body.
+        if let head = earlyHead, head.statusCode >= 400 { throw AnsweredEarly() }
+    }
+
+    /// The response's head, if it came while the request was being written.
+    func takeEarlyHead() -> HTTP1ResponseHead? {
+        defer { earlyHead = nil }
+        return earlyHead
     }
 
     // MARK: Receiving
@@ -173,6 +188,9 @@ final class ClientConnection: DescriptorWatcher {
         transport.close()
     }
 }
+
+/// The server refused the request before it had taken all of it: the rest is not sent.
+struct AnsweredEarly: Error {}
 
 /// A stage's deadline passed: becomes a ``ClientError``.
 struct StageTimeout: Error {

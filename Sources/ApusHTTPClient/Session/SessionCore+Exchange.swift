@@ -157,7 +157,10 @@ extension SessionCore {
     private func attempt(_ exchange: Exchange, on connection: ClientConnection) async throws -> ClientResponse {
         exchange.waiting = .descriptor(connection.descriptor.token)
         defer { exchange.waiting = .nothing }
-        if try !sendNow(exchange, on: connection) { try await sendRest(exchange, on: connection) }
+        if try !sendNow(exchange, on: connection) {
+            try await sendRest(exchange, on: connection)
+            if let head = connection.takeEarlyHead() { return try assemble(head, exchange, on: connection) }
+        }
         let deadline = exchange.deadline(exchange.limits.head)
         while true {
             // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
@@ -184,6 +187,7 @@ extension SessionCore {
     private func sendRest(_ exchange: Exchange, on connection: ClientConnection) async throws {
         do {
             try await connection.finishSending(exchange)
+        } catch is AnsweredEarly {
         } catch let error as NetError where exchange.body != nil && error.code != .closed {
             // The server may have answered without wanting the body, and closed: its answer is worth more than our error.
         }

@@ -72,13 +72,20 @@ package struct Descriptor {
     }
 
     /// Waits until a write may accept something: as ``waitReadable(deadline:)``.
+    ///
+    /// - Parameter orReadable: ends the wait, with `.ready`, also when there is something to read and nobody waits for that: a peer
+    ///   may answer before it has taken everything.
     @inlinable
-    package func waitWritable(deadline: Int64 = .max) async -> WaitOutcome {
+    package func waitWritable(deadline: Int64 = .max, orReadable: Bool = false) async -> WaitOutcome {
         await withUnsafeContinuation { continuation in
             guard isOpen, !loop.state.pointee.isClosed else { return continuation.resume(returning: .closed) }
             if slot.pointee.isWritable || slot.pointee.writeEnded { return continuation.resume(returning: .ready) }
+            if orReadable, slot.pointee.isReadable || slot.pointee.readEnded {
+                return continuation.resume(returning: .ready)
+            }
             if Task.isCancelled { return continuation.resume(returning: .cancelled) }
             if slot.pointee.writer.continuation != nil { return continuation.resume(returning: .busy) }
+            slot.pointee.writerMindsReading = orReadable
             slot.pointee.writer = .init(continuation: continuation, deadline: deadline)
             if deadline != .max { loop.armDeadline(slot, deadline) }
         }

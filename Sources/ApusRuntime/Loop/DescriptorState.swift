@@ -46,6 +46,8 @@ struct DescriptorState {
     @usableFromInline var writeEnded = false
     @usableFromInline var reader = Waiter()
     @usableFromInline var writer = Waiter()
+    /// Whether the waiting writer wants to hear of something to read as well.
+    @usableFromInline var writerMindsReading = false
     /// A deadline that counts although no task waits, such as that of an idle connection.
     @usableFromInline var idleDeadline: Int64 = .max
     /// Not retained: who watches, stops watching before it goes.

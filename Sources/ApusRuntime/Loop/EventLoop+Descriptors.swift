@@ -55,6 +55,9 @@ extension EventLoop {
             if let waiting = slot.pointee.reader.continuation {
                 slot.pointee.reader = .init()
                 waiting.resume(returning: .ready)
+            } else if slot.pointee.writerMindsReading, let waiting = slot.pointee.writer.continuation {
+                slot.pointee.writer = .init()
+                waiting.resume(returning: .ready)
             } else if let watcher = slot.pointee.watcher {
                 runCallback(kind: watcher.jobKind) {
                     watcher.descriptorChanged(.ready)
