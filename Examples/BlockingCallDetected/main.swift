@@ -6,7 +6,7 @@ import Apus
 import Glibc
 
 @inline(never)
-func blockingCall() {
+nonisolated func blockingCall() {
     usleep(500_000)
 }
 

@@ -4,7 +4,7 @@
 import Apus
 
 @Sendable
-func countPrimes(below limit: Int) -> Int {
+nonisolated func countPrimes(below limit: Int) -> Int {
     var count = 0
     for number in 2..<limit {
         var divisor = 2

@@ -6,7 +6,7 @@ import Glibc
 
 // Stands for a database driver, a C library, a large file: code that knows nothing of async.
 @Sendable
-func blockingCall() -> String {
+nonisolated func blockingCall() -> String {
     Glibc.sleep(1)
     return "the blocking call's result"
 }
