@@ -36,14 +36,23 @@ public func sleep(until deadline: LoopClock.Instant) async throws {
 }
 
 /// `Task.sleep` stops the program when the moment does not fit into 64 bits of nanoseconds (6.3.1): a hundred years will do.
+///
+/// Never inlined, like ``EventLoop/sleepFromElsewhere(until:)``: the frames of the rare ways would be part of every sleeping task,
+/// which then needs a second kilobyte of the runtime's memory.
+@inline(never)
 private func sleepOffLoop(for duration: Duration) async throws {
     try await Task.sleep(for: min(max(duration, .zero), .seconds(100 * 365 * 86_400)))
 }
 
 extension EventLoop {
     func sleep(until deadline: LoopClock.Instant) async throws {
-        if !runsCurrentTask { return try await hop { try await self.sleepHere(until: deadline.nanoseconds) } }
+        if !runsCurrentTask { return try await sleepFromElsewhere(until: deadline) }
         try await sleepHere(until: deadline.nanoseconds)
+    }
+
+    @inline(never)
+    private func sleepFromElsewhere(until deadline: LoopClock.Instant) async throws {
+        try await hop { try await self.sleepHere(until: deadline.nanoseconds) }
     }
 
     private func sleepHere(until deadline: Int64) async throws {
