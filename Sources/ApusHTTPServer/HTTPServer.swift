@@ -71,7 +71,10 @@ public final class HTTPServer: Sendable {
     ) async throws -> HTTPServer {
         let listener = try await TCPListener.bind(host: host, port: port)
         let loop = listener.eventLoop
-        let core = LoopBound(ServerCore(listener: listener, configuration: configuration, handler: handler), on: loop)
+        let core = LoopBound(
+            ServerCore(listener: listener.handle, configuration: configuration, handler: handler),
+            on: loop
+        )
         let task = loop.spawn(name: "HTTP server \(listener.address)") {
             try await core.value.accept()
         }
@@ -89,7 +92,10 @@ public final class HTTPServer: Sendable {
         handler: @escaping Handler
     ) async throws {
         let loop = listener.eventLoop
-        let core = LoopBound(ServerCore(listener: listener, configuration: configuration, handler: handler), on: loop)
+        let core = LoopBound(
+            ServerCore(listener: listener.handle, configuration: configuration, handler: handler),
+            on: loop
+        )
         let task = loop.spawn(name: "HTTP server \(listener.address)") { try await core.value.accept() }
         let result = await withTaskCancellationHandler {
             await task.result

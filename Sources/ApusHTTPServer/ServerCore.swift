@@ -6,13 +6,13 @@ import Logging
 final class ServerCore {
     let configuration: HTTPServer.Configuration
     let handler: HTTPServer.Handler
-    private let listener: TCPListener
+    private let listener: ListenerHandle
     private(set) var connections: [ObjectIdentifier: ServerConnection] = [:]
     private(set) var isShuttingDown = false
     private var roomWaiter: AsyncSignal?
     private var emptyWaiters: [AsyncSignal] = []
 
-    init(listener: TCPListener, configuration: HTTPServer.Configuration, handler: @escaping HTTPServer.Handler) {
+    init(listener: ListenerHandle, configuration: HTTPServer.Configuration, handler: @escaping HTTPServer.Handler) {
         self.listener = listener
         self.configuration = configuration
         self.handler = handler
@@ -20,7 +20,7 @@ final class ServerCore {
 
     /// Accepts until the listener is closed or the task is cancelled.
     func accept() async throws {
-        let loop = listener.eventLoop
+        let loop = listener.loop
         while !isShuttingDown {
             if connections.count >= max(1, configuration.connectionLimit) {
                 let signal = AsyncSignal()
@@ -68,7 +68,7 @@ final class ServerCore {
         roomWaiter?.fire()
         for connection in connections.values { connection.closeWhenIdle() }
         guard !connections.isEmpty else { return }
-        let loop = listener.eventLoop
+        let loop = listener.loop
         let signal = AsyncSignal()
         emptyWaiters.append(signal)
         let bound = LoopBound(self, on: loop)
@@ -77,29 +77,5 @@ final class ServerCore {
         }
         await signal.wait(on: loop)
         timer.cancel()
-    }
-}
-
-/// Something that happens once, on the loop's thread, and that one task waits for.
-final class AsyncSignal {
-    private var continuation: UnsafeContinuation<Void, Never>?
-    private var hasFired = false
-
-    func fire() {
-        hasFired = true
-        continuation?.resume()
-        continuation = nil
-    }
-
-    /// Waits for ``fire()``; ends early when the task is cancelled.
-    func wait(on loop: EventLoop) async {
-        let bound = LoopBound(self, on: loop)
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                if hasFired || Task.isCancelled { continuation.resume() } else { self.continuation = continuation }
-            }
-        } onCancel: {
-            bound.perform { $0.fire() }
-        }
     }
 }

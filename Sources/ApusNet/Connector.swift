@@ -3,12 +3,9 @@ import Glibc
 
 /// Opens connections. Loop thread only.
 package enum Connector {
-    /// RFC 8305 §5: how long an attempt has before the next address is tried as well.
-    private static let attemptDelay = Duration.milliseconds(250)
-
     /// Connects to the first of `addresses` that answers: happy eyeballs (RFC 8305).
     ///
-    /// The families take turns (§4), each attempt has 250 ms before the next begins beside it (§5), and what else has connected
+    /// The families take turns (§4), each attempt has ``SocketOptions/attemptDelay`` before the next begins beside it (§5), and what else has connected
     /// when one wins is closed.
     ///
     /// - Parameters:
@@ -21,11 +18,12 @@ package enum Connector {
         toAny addresses: [SocketAddress],
         host: String,
         on loop: EventLoop,
-        deadline: Int64
+        deadline: Int64,
+        options: SocketOptions = SocketOptions()
     ) async throws -> any Transport {
         guard let first = addresses.first else { throw NetError(.unknownHost, "“\(host)” has no addresses.") }
-        if addresses.count == 1 { return try await connect(to: first, on: loop, deadline: deadline) }
-        return try await race(interleaved(addresses), host: host, on: loop, deadline: deadline)
+        if addresses.count == 1 { return try await connect(to: first, on: loop, deadline: deadline, options: options) }
+        return try await race(interleaved(addresses), host: host, on: loop, deadline: deadline, options: options)
     }
 
     /// Connects to one address.
@@ -36,12 +34,13 @@ package enum Connector {
     package static func connect(
         to address: SocketAddress,
         on loop: EventLoop,
-        deadline: Int64
+        deadline: Int64,
+        options: SocketOptions = SocketOptions()
     ) async throws -> any Transport {
         let fd = try Socket.make(family: address.family)
         let isConnected: Bool
         do {
-            if address.family != AF_UNIX { Socket.setNoDelay(fd) }
+            try Socket.apply(options, to: fd, family: address.family)
             // Before the registration: epoll reports HUP for a TCP socket that has not begun to connect.
             isConnected = try Socket.connect(fd, to: address)
         } catch {
@@ -98,7 +97,8 @@ package enum Connector {
         _ addresses: [SocketAddress],
         host: String,
         on loop: EventLoop,
-        deadline: Int64
+        deadline: Int64,
+        options: SocketOptions
     ) async throws -> any Transport {
         let outcome = await withTaskGroup(of: Event.self) { group -> Result<LoopBound<any Transport>, any Error> in
             var begun = 0
@@ -114,7 +114,7 @@ package enum Connector {
                 let number = begun
                 group.addTask {
                     do {
-                        let transport = try await connect(to: address, on: loop, deadline: deadline)
+                        let transport = try await connect(to: address, on: loop, deadline: deadline, options: options)
                         return .connected(LoopBound(transport, on: loop))
                     } catch {
                         return .failed(address, error)
@@ -122,7 +122,7 @@ package enum Connector {
                 }
                 guard begun < addresses.count else { return }
                 group.addTask {
-                    try? await sleep(for: attemptDelay)
+                    try? await sleep(for: options.attemptDelay)
                     return .elapsed(number)
                 }
             }

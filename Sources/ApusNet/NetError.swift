@@ -2,26 +2,28 @@ import Glibc
 
 // The network's errors, by who has to act:
 //
-//   you        invalidAddress, busy, closed
+//   you        invalidAddress, invalidArgument, busy, closed
 //   the peer   connectionRefused, connectionReset, brokenPipe, unexpectedEnd
 //   the world  unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse,
-//              addressNotAvailable, permissionDenied, tooManyDescriptors, system
+//              addressNotAvailable, permissionDenied, tooManyDescriptors, file, system
 
 /// What went wrong on a socket, or on the way to one.
 public struct NetError: Error, Sendable, CustomStringConvertible {
     /// The kind of a ``NetError``.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
-            case invalidAddress, busy, closed
+            case invalidAddress, invalidArgument, busy, closed
             case connectionRefused, connectionReset, brokenPipe, unexpectedEnd
             case unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse
-            case addressNotAvailable, permissionDenied, tooManyDescriptors, system
+            case addressNotAvailable, permissionDenied, tooManyDescriptors, file, system
         }
 
         private var kind: Kind
 
         /// A host, port or path that cannot name a socket.
         public static let invalidAddress = Code(kind: .invalidAddress)
+        /// An argument that has no meaning there, such as a limit below 1 or a descriptor that is no socket.
+        public static let invalidArgument = Code(kind: .invalidArgument)
         /// Another task is reading (or writing) the same stream.
         public static let busy = Code(kind: .busy)
         /// The stream or listener was closed on this side.
@@ -52,6 +54,8 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
         public static let permissionDenied = Code(kind: .permissionDenied)
         /// The process or the system has no descriptors left.
         public static let tooManyDescriptors = Code(kind: .tooManyDescriptors)
+        /// A file that was to be sent could not be opened or read, or became shorter meanwhile.
+        public static let file = Code(kind: .file)
         /// Another error of the system: see ``NetError/errno``.
         public static let system = Code(kind: .system)
 
@@ -88,7 +92,11 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
     }
 
     package init(errno: Int32, while action: String) {
-        code = Code(errno: errno)
+        self.init(Code(errno: errno), errno: errno, while: action)
+    }
+
+    package init(_ code: Code, errno: Int32, while action: String) {
+        self.code = code
         self.errno = errno
         message = "\(action): \(String(cString: strerror(errno)))\(Self.advice(code))"
     }

@@ -1,11 +1,15 @@
+import CApus
 import Glibc
 
-/// Where a socket is, or what it connects to: an IPv4 or IPv6 address with a port, or a Unix socket's path.
+/// Where a socket is, or what it connects to: an IPv4 or IPv6 address with a port, or a Unix socket's path or abstract
+/// name.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     private enum Storage: Hashable, Sendable {
         case ipv4(UInt32, UInt16)
         case ipv6(UInt64, UInt64, UInt16, scope: UInt32)
         case unix(String)
+        /// A name of Linux's abstract namespace, without the NUL before it.
+        case abstract([UInt8])
     }
 
     private var storage: Storage
@@ -60,6 +64,18 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         storage = .unix(path)
     }
 
+    /// A Unix socket's name in Linux's abstract namespace (unix(7)): no file, and gone with its last socket. Any process of the network namespace
+    /// may connect, whatever its user: ask for ``UnixStream/peerCredentials()``.
+    ///
+    /// - Parameter name: 1 to 107 bytes, without the NUL that makes it abstract.
+    /// - Throws: ``NetError`` `.invalidAddress`.
+    public init(unixAbstractName name: String) throws(NetError) {
+        guard (1...107).contains(name.utf8.count) else {
+            throw NetError(.invalidAddress, "“\(name)” cannot name a Unix socket: it must have 1 to 107 bytes.")
+        }
+        storage = .abstract(Array(name.utf8))
+    }
+
     private static func ipv6(_ address: in6_addr, port: UInt16, scope: UInt32) -> Storage {
         let halves = withUnsafeBytes(of: address) {
             ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
@@ -76,11 +92,16 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     public var port: Int? {
         switch storage {
         case .ipv4(_, let port), .ipv6(_, _, let port, _): Int(port)
-        case .unix: nil
+        case .unix, .abstract: nil
         }
     }
 
-    /// The address in figures, without the port; a Unix socket's path.
+    /// The path, if this is a Unix socket with one.
+    var path: String? {
+        if case .unix(let path) = storage, !path.isEmpty { path } else { nil }
+    }
+
+    /// The address in figures, without the port; a Unix socket's path, empty for one without a name, or its abstract name behind an `@`.
     public var host: String {
         switch storage {
         case .ipv4(let address, _):
@@ -93,6 +114,8 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
             return scope == 0 ? figures : "\(figures)%\(scope)"
         case .unix(let path):
             return path
+        case .abstract(let name):
+            return "@" + String(decoding: name, as: UTF8.self)
         }
     }
 
@@ -100,7 +123,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         switch storage {
         case .ipv4: "\(host):\(port ?? 0)"
         case .ipv6: "[\(host)]:\(port ?? 0)"
-        case .unix: "unix:\(host)"
+        case .unix, .abstract: "unix:\(host)"
         }
     }
 
@@ -111,7 +134,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         switch storage {
         case .ipv4(let address, _): copy.storage = .ipv4(address, number)
         case .ipv6(let high, let low, _, let scope): copy.storage = .ipv6(high, low, number, scope: scope)
-        case .unix: break
+        case .unix, .abstract: break
         }
         return copy
     }
@@ -121,7 +144,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         switch storage {
         case .ipv4: AF_INET
         case .ipv6: AF_INET6
-        case .unix: AF_UNIX
+        case .unix, .abstract: AF_UNIX
         }
     }
 
@@ -155,6 +178,13 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
                 $0.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
                 $0[MemoryLayout<sa_family_t>.size...].copyBytes(from: path.utf8)
             }
+        case .abstract(let name):
+            // Its length says where the name ends: there is no NUL behind it.
+            length = MemoryLayout<sa_family_t>.size + 1 + name.count
+            withUnsafeMutableBytes(of: &buffer) {
+                $0.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
+                $0[(MemoryLayout<sa_family_t>.size + 1)...].copyBytes(from: name)
+            }
         }
         return withUnsafePointer(to: &buffer) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(length)) }
@@ -174,7 +204,11 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         case AF_UNIX:
             let offset = MemoryLayout<sa_family_t>.size
             let bytes = UnsafeRawBufferPointer(start: raw + offset, count: max(0, Int(length) - offset))
-            storage = .unix(String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
+            if bytes.count > 1, bytes[0] == 0 {
+                storage = .abstract(Array(bytes.dropFirst()))
+            } else {
+                storage = .unix(String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
+            }
         default:
             return nil
         }

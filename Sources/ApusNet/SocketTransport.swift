@@ -21,6 +21,12 @@ final class SocketTransport: Transport {
         }
     }
 
+    /// Takes over a connected socket that was made elsewhere: see ``TCPStream/adopt(fd:)``.
+    static func adopt(_ fd: Int32, families: Socket.Families, on loop: EventLoop) throws -> SocketTransport {
+        try Socket.adopt(fd, families: families, isListening: false)
+        return try SocketTransport(adopting: fd, peer: nil, on: loop)
+    }
+
     deinit {
         // Whoever dropped the transport was on the loop, or nothing can reach the descriptor any more.
         if isOpen {
@@ -57,6 +63,31 @@ final class SocketTransport: Transport {
         throw NetError(errno: Int32(-count), while: "Writing to \(peerName)")
     }
 
+    func send(vector pieces: [UnsafeRawBufferPointer]) throws(NetError) -> Int? {
+        guard isOpen else { throw NetError(.closed, "The connection was closed on this side.") }
+        let count = Socket.send(fd, vector: pieces)
+        if count >= 0 { return count }
+        if count == -Int(EAGAIN) {
+            descriptor.writeWouldBlock()
+            return nil
+        }
+        throw NetError(errno: Int32(-count), while: "Writing to \(peerName)")
+    }
+
+    func sendFile(_ file: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer {
+        guard isOpen else { throw NetError(.closed, "The connection was closed on this side.") }
+        let sent = Socket.sendFile(fd, from: file, at: offset, count: count)
+        if sent >= 0 { return .sent(sent) }
+        switch Int32(-sent) {
+        case EAGAIN:
+            descriptor.writeWouldBlock()
+            return .wouldBlock
+        // sendfile(2): the file is none that can be mapped, or the system has the call for no such pair.
+        case EINVAL, ENOSYS, EOPNOTSUPP, ESPIPE: return .unsupported
+        case let code: throw NetError(errno: code, while: "Sending a file to \(peerName)")
+        }
+    }
+
     func finishSending() {
         if isOpen { Socket.finishSending(fd) }
     }
@@ -71,6 +102,11 @@ final class SocketTransport: Transport {
     func abort() {
         if isOpen { Socket.abortOnClose(fd) }
         close()
+    }
+
+    func peerCredentials() throws(NetError) -> UnixStream.PeerCredentials {
+        guard isOpen else { throw NetError(.closed, "The connection was closed on this side.") }
+        return try Socket.peerCredentials(fd)
     }
 
     var remoteAddress: SocketAddress? { peer ?? (isOpen ? SocketAddress(of: fd, getpeername) : nil) }

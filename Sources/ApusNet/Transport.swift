@@ -14,6 +14,12 @@ package protocol Transport: AnyObject {
     /// Writes what fits. Nil: nothing fits now, wait.
     func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int?
 
+    /// Writes what fits of several pieces. Nil: nothing fits now, wait.
+    func send(vector pieces: [UnsafeRawBufferPointer]) throws(NetError) -> Int?
+
+    /// Writes up to `count` bytes of the file `fd` from `offset` without bringing them here, as sendfile(2) does.
+    func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer
+
     /// Tells the peer that nothing more comes; reading goes on.
     func finishSending()
 
@@ -25,4 +31,24 @@ package protocol Transport: AnyObject {
 
     var remoteAddress: SocketAddress? { get }
     var localAddress: SocketAddress? { get }
+}
+
+/// What ``Transport/sendFile(_:at:count:)`` did.
+package enum FileTransfer {
+    /// That many bytes; 0 at the end of the file.
+    case sent(Int)
+    /// Nothing fits now, wait.
+    case wouldBlock
+    /// This transport, or this file, has to be read and written.
+    case unsupported
+}
+
+extension Transport {
+    /// Whoever has nothing better takes the first piece; a caller goes on with the rest.
+    package func send(vector pieces: [UnsafeRawBufferPointer]) throws(NetError) -> Int? {
+        guard let first = pieces.first(where: { !$0.isEmpty }) else { return 0 }
+        return try send(first)
+    }
+
+    package func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer { .unsupported }
 }

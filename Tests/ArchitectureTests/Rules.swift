@@ -73,11 +73,13 @@ enum Rules {
         "Sources/ApusNet/Connector.swift",
         "Sources/ApusNet/NetError.swift",
         "Sources/ApusNet/DNS/SystemQuery.swift",
+        "Sources/ApusNet/Listeners/BoundSockets.swift",  // EAFNOSUPPORT
+        "Sources/ApusNet/Listeners/SocketFile.swift",
+        "Sources/ApusNet/Streams/SourceFile.swift",
         "Sources/ApusNet/TLS/OpenSSLContext.swift",  // getenv, access
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",
-        "Sources/ApusNet/TCPListener.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",
     ]

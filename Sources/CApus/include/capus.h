@@ -33,6 +33,14 @@ void apus_spin_pause(void);
 // --- Sockets ---------------------------------------------------------------------------------------
 int apus_accept(int fd, struct sockaddr *_Nullable address, uint32_t *_Nullable length);
 int apus_gettid(void);
+
+// --- Files -----------------------------------------------------------------------------------------
+/// Whether the byte at `offset` can be read without waiting for a disk (preadv2(2), RWF_NOWAIT); true also where the file system cannot tell.
+bool apus_is_in_memory(int fd, int64_t offset);
+/// Reads `count` bytes from `offset` on into the page cache: readahead(2), then a read of the last byte to await it. Blocks.
+void apus_bring_into_memory(int fd, int64_t offset, size_t count);
+
+// --- Threads ---------------------------------------------------------------------------------------
 void apus_set_thread_name(const char *_Nonnull name);
 /// Gives this thread the main thread's signal mask, if it has inherited the one of a libdispatch worker.
 ///

@@ -4,7 +4,7 @@ import Apus
 
 enum EchoUse {
     static func run(_ base: String) async throws {
-        let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0, backlog: 16)
+        let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
         let server = EventLoop.spawn(name: "echo server") {
             let stream = try await listener.accept()
             while true {

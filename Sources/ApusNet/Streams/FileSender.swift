@@ -1,0 +1,60 @@
+import ApusRuntime
+
+/// A file on its way to a stream, without passing through this process where the system can (sendfile(2)). Loop thread only.
+///
+/// sendfile(2) reads the file, and so may wait for a disk: before each piece a look at its first and last page tells whether it is in
+/// memory, and if it is not, a thread of the pool brings it there.
+final class FileSender {
+    /// Bytes per piece, about nginx's `sendfile_max_chunk`: a fast peer must not hold the loop for longer.
+    private static let pieceSize: Int64 = 1 << 20
+    /// Bytes read at a time where sendfile(2) does not work.
+    private static let bufferSize = 256 * 1024
+
+    private let file: SourceFile
+    private var position: Int64
+    /// Up to here the file was seen to be in memory.
+    private var prepared: Int64
+    private var isCopying = false
+    /// What was read and is not sent yet, where sendfile(2) does not work.
+    private var buffer: ArraySlice<UInt8> = []
+
+    init(_ file: SourceFile) {
+        self.file = file
+        position = file.range.lowerBound
+        prepared = position
+    }
+
+    var isDone: Bool { position == file.range.upperBound }
+
+    /// Sees to it that the next piece is in memory.
+    func prepare() async throws {
+        if isCopying {
+            if buffer.isEmpty { buffer = try await file.read(at: position, count: Self.bufferSize)[...] }
+            return
+        }
+        guard position >= prepared else { return }
+        let count = min(file.range.upperBound - position, Self.pieceSize)
+        if !file.isInMemory(at: position) || !file.isInMemory(at: position + count - 1) {
+            try await file.bringIntoMemory(at: position, count: Int(count))
+        }
+        prepared = position + count
+    }
+
+    /// Sends what fits. False: nothing fits now, wait.
+    func send(to transport: any Transport) throws -> Bool {
+        if isCopying {
+            let bytes = buffer
+            guard let count = try bytes.withUnsafeBytes({ try transport.send($0) }) else { return false }
+            buffer.removeFirst(count)
+            position += Int64(count)
+            return true
+        }
+        switch try transport.sendFile(file.fd, at: position, count: Int(prepared - position)) {
+        case .sent(0): throw file.shrunk(at: position)
+        case .sent(let count): position += Int64(count)
+        case .wouldBlock: return false
+        case .unsupported: isCopying = true
+        }
+        return true
+    }
+}

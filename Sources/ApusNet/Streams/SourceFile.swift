@@ -1,0 +1,80 @@
+import ApusRuntime
+import CApus
+import Glibc
+
+/// A part of a regular file that is to be sent. What may wait for a disk happens on the pool for blocking calls.
+final class SourceFile: Sendable {
+    let path: String
+    let fd: Int32
+    /// Offsets in bytes.
+    let range: Range<Int64>
+
+    /// Opens `path`.
+    ///
+    /// - Parameter range: offsets in bytes; nil for the whole file.
+    /// - Throws: ``NetError`` `.file` with the system's reason, `.invalidArgument` for a range that reaches beyond the end.
+    init(path: String, range: Range<Int64>?) async throws {
+        guard !path.utf8.contains(0), !path.isEmpty else {
+            throw NetError(.invalidArgument, "“\(path)” cannot name a file: it is empty or contains a NUL.")
+        }
+        let (fd, size) = try await offload { try Self.open(path) }
+        self.path = path
+        self.fd = fd
+        self.range = range ?? 0..<size
+        guard self.range.lowerBound >= 0, self.range.upperBound <= size else {
+            throw NetError(.invalidArgument, "“\(path)” has \(size) bytes; \(self.range) reaches beyond them.")
+        }
+    }
+
+    deinit { close(fd) }
+
+    /// Up to `count` bytes from `offset` on; at least one.
+    ///
+    /// - Throws: ``NetError`` `.file`, also where the file has become shorter.
+    func read(at offset: Int64, count: Int) async throws -> [UInt8] {
+        let count = Int(min(Int64(count), range.upperBound - offset))
+        let bytes = try await offload { try self.readHere(at: offset, count: count) }
+        if bytes.isEmpty { throw shrunk(at: offset) }
+        return bytes
+    }
+
+    /// Whether the byte at `offset` can be had without a disk, as far as the system can tell.
+    func isInMemory(at offset: Int64) -> Bool { apus_is_in_memory(fd, offset) }
+
+    /// Reads `count` bytes from `offset` on into the system's memory.
+    func bringIntoMemory(at offset: Int64, count: Int) async throws {
+        let fd = fd
+        try await offload { apus_bring_into_memory(fd, offset, count) }
+    }
+
+    func shrunk(at offset: Int64) -> NetError {
+        NetError(
+            .file,
+            "“\(path)” became shorter while it was sent: it ended at byte \(offset) instead of \(range.upperBound)."
+        )
+    }
+
+    private static func open(_ path: String) throws(NetError) -> (fd: Int32, size: Int64) {
+        // Not to hang in a FIFO that nobody writes to.
+        let fd = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard fd >= 0 else { throw NetError(.file, errno: errno, while: "Opening “\(path)”") }
+        var facts = stat()
+        guard fstat(fd, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+            close(fd)
+            throw NetError(.file, "“\(path)” is not a file that can be sent.")
+        }
+        return (fd, Int64(facts.st_size))
+    }
+
+    private func readHere(at offset: Int64, count: Int) throws(NetError) -> [UInt8] {
+        var failure: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            var result = pread(fd, buffer.baseAddress, buffer.count, off_t(offset))
+            while result < 0, errno == EINTR { result = pread(fd, buffer.baseAddress, buffer.count, off_t(offset)) }
+            if result < 0 { failure = errno }
+            initialized = max(0, result)
+        }
+        if failure != 0 { throw NetError(.file, errno: failure, while: "Reading “\(path)”") }
+        return bytes
+    }
+}
