@@ -47,11 +47,7 @@ func withStreams(
 ) async throws {
     try await withTestLoop {
         let left = try await leaks {
-            let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
-            async let accepting = listener.accept()
-            let client = try await TCPStream.connect(to: listener.address)
-            let server = try await accepting
-            await listener.close()
+            let (client, server) = try await TCPStream.testPair()
             try await body(client, server)
             await client.close()
             await server.close()
@@ -61,6 +57,16 @@ func withStreams(
 }
 
 extension TCPStream {
+    /// Two streams that are connected to each other through the system.
+    static func testPair(host: String = "127.0.0.1") async throws -> (TCPStream, TCPStream) {
+        let listener = try await TCPListener.bind(host: host, port: 0)
+        async let accepting = listener.accept()
+        let client = try await TCPStream.connect(to: listener.address)
+        let server = try await accepting
+        await listener.close()
+        return (client, server)
+    }
+
     /// Reads exactly `count` bytes.
     func read(exactly count: Int) async throws -> [UInt8] {
         var bytes: [UInt8] = []
