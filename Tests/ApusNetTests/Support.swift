@@ -86,3 +86,14 @@ final class Counter: Sendable {
     func add(_ more: Int = 1) { count.wrappingAdd(more, ordering: .sequentiallyConsistent) }
     var value: Int { count.load(ordering: .sequentiallyConsistent) }
 }
+
+extension EventLoop {
+    /// `run` is for synchronous code; an exit test's body is asynchronous, and alone in its process.
+    static func runForExitTest(
+        _ options: Options = Options(),
+        _ body: @escaping @Sendable () async throws -> Void
+    ) throws {
+        func synchronously() throws { try EventLoop.run(options, body) }
+        try synchronously()
+    }
+}
