@@ -1,6 +1,7 @@
 import ApusNet
 import ApusRuntime
 import ApusTesting
+import Glibc
 import Synchronization
 import Testing
 
@@ -96,4 +97,29 @@ extension EventLoop {
         func synchronously() throws { try EventLoop.run(options, body) }
         try synchronously()
     }
+}
+
+/// Runs `body` with a folder of its own under `.build`, and removes it with what is in it. Its path is relative, and so short enough for
+/// Unix sockets.
+func withFolder<Success>(
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (_ path: String) async throws -> Success
+) async throws -> Success {
+    mkdir(".build", 0o777)
+    mkdir(".build/tmp", 0o777)
+    var template = Array(".build/tmp/net-XXXXXX".utf8CString)
+    let path = try #require(mkdtemp(&template).map { String(cString: $0) }, "no folder can be made under .build/tmp")
+    defer {
+        if let folder = opendir(path) {
+            while let entry = readdir(folder) {
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                unlink("\(path)/\(name)")
+            }
+            closedir(folder)
+        }
+        rmdir(path)
+    }
+    return try await body(path)
 }
