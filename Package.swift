@@ -84,7 +84,7 @@ let package = Package(
         // Runtime.
         .target(
             name: "ApusRuntime",
-            dependencies: ["CApus", .dequeModule, .logging],
+            dependencies: ["CApus", .dequeModule, .heapModule, .logging],
             // The main queue's two entry points (MainQueue.swift) live in libdispatch, which Swift links anyway.
             linkerSettings: [.linkedLibrary("dispatch")]
         ),

@@ -13,7 +13,7 @@ enum Rules {
         ImportRule(target: "ApusWire", allowed: ["HTTPTypes"]),
         ImportRule(
             target: "ApusRuntime",
-            allowed: ["CApus", "DequeModule", "Logging", "CoreMetrics", "Synchronization", "Runtime", "Glibc"]
+            allowed: ["CApus", "DequeModule", "HeapModule", "Logging", "CoreMetrics", "Synchronization", "Runtime", "Glibc"]
         ),
         ImportRule(
             target: "ApusNet",
