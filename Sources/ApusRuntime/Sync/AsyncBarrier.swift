@@ -25,7 +25,7 @@ public final class AsyncBarrier: Sendable {
 
     /// - Parameter parties: at least 1.
     /// - Throws: ``SyncError`` `.invalidArgument`.
-    public init(parties: Int) throws(SyncError) {
+    public init(parties: Int) throws {
         guard parties >= 1 else {
             throw SyncError(
                 .invalidArgument,

@@ -81,7 +81,7 @@ public final class AsyncCondition: Sendable {
     /// Wakes as many tasks as wait, up to `count`, in their order.
     ///
     /// - Throws: ``SyncError`` `.notHeld` if nobody holds the lock.
-    public func notify(_ count: Int = 1) throws(SyncError) {
+    public func notify(_ count: Int = 1) throws {
         guard lock.isLocked else { throw notHeld("notified") }
         wake(count)
     }
@@ -89,7 +89,7 @@ public final class AsyncCondition: Sendable {
     /// Wakes all tasks that wait.
     ///
     /// - Throws: ``SyncError`` `.notHeld` if nobody holds the lock.
-    public func notifyAll() throws(SyncError) { try notify(Int.max) }
+    public func notifyAll() throws { try notify(Int.max) }
 
     private func wake(_ count: Int) {
         let woken = waiters.withLock { waiters in

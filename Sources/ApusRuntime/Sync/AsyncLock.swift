@@ -44,7 +44,7 @@ public final class AsyncLock: Sendable {
     /// Gives the lock to the first who waits, or frees it.
     ///
     /// - Throws: ``SyncError`` `.notHeld` if nobody holds it.
-    public func release() throws(SyncError) {
+    public func release() throws {
         guard permits.release() else { throw SyncError(.notHeld, "The lock cannot be released: nobody holds it.") }
     }
 

@@ -36,7 +36,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     ///   - limit: elements; at least 1. There are no queues without a bound: who wants one states a number that is never reached.
     ///   - order: in which they leave.
     /// - Throws: ``SyncError`` `.invalidArgument`.
-    public init(limit: Int, order: Order = .fifo) throws(SyncError) {
+    public init(limit: Int, order: Order = .fifo) throws {
         guard limit >= 1 else {
             throw SyncError(
                 .invalidArgument,
@@ -90,11 +90,8 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// Puts `element` in if there is room: asyncio's `put_nowait`.
     ///
     /// - Throws: ``SyncError`` `.full`, `.shutDown`.
-    public func putNow(_ element: Element) throws(SyncError) {
-        let result = state.withLock { state in
-            Result { () throws(SyncError) in try state.put(element) }
-        }
-        let (isDone, next) = try result.get()
+    public func putNow(_ element: Element) throws {
+        let (isDone, next) = try state.withLock { try $0.put(element) }
         next?.resume()
         if !isDone { throw SyncError(.full, "The queue is full: it holds \(limit) elements.") }
     }
@@ -132,11 +129,8 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// Takes the next element out if there is one: asyncio's `get_nowait`.
     ///
     /// - Throws: ``SyncError`` `.empty`, `.shutDown`.
-    public func getNow() throws(SyncError) -> Element {
-        let result = state.withLock { state in
-            Result { () throws(SyncError) in try state.get() }
-        }
-        let (element, next) = try result.get()
+    public func getNow() throws -> Element {
+        let (element, next) = try state.withLock { try $0.get() }
         next?.resume()
         guard let element else { throw SyncError(.empty, "The queue is empty.") }
         return element
@@ -152,7 +146,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// Says that an element that was taken out is done with: see ``join()``.
     ///
     /// - Throws: ``SyncError`` `.notHeld` if more are said to be done than were put in.
-    public func taskDone() throws(SyncError) {
+    public func taskDone() throws {
         let (isAccepted, joiners) = state.withLock { $0.taskDone() }
         for joiner in joiners { joiner.resume(returning: .granted(())) }
         guard isAccepted else {

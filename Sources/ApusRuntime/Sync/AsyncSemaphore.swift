@@ -17,7 +17,7 @@ public final class AsyncSemaphore: Sendable {
     ///   - permits: how many there are; 0 or more.
     ///   - isBounded: whether releasing more than was acquired is an error: asyncio's `BoundedSemaphore`.
     /// - Throws: ``SyncError`` `.invalidArgument` for a negative number.
-    public init(_ permits: Int, isBounded: Bool = false) throws(SyncError) {
+    public init(_ permits: Int, isBounded: Bool = false) throws {
         guard permits >= 0 else {
             throw SyncError(.invalidArgument, "A semaphore cannot have \(permits) permits: it must be 0 or more.")
         }
@@ -54,7 +54,7 @@ public final class AsyncSemaphore: Sendable {
     /// Gives a permit back, to the first who waits. Without a bound this may also add one.
     ///
     /// - Throws: ``SyncError`` `.notHeld` if the semaphore is bounded and all its permits are there.
-    public func release() throws(SyncError) {
+    public func release() throws {
         guard permits.release(bound: isBounded) else {
             throw SyncError(.notHeld, "A permit cannot be released: all \(permits.total) of the semaphore are there.")
         }

@@ -12,7 +12,7 @@ public final class CapacityLimiter: Sendable {
 
     /// - Parameter total: tokens; at least 1.
     /// - Throws: ``SyncError`` `.invalidArgument`.
-    public init(_ total: Int) throws(SyncError) {
+    public init(_ total: Int) throws {
         try Self.check(total)
         tokens = PermitPool(total)
     }
@@ -38,7 +38,7 @@ public final class CapacityLimiter: Sendable {
     /// Changes the number of tokens. More: as many who wait go on at once. Fewer: those in use stay so, and none is given until enough are back.
     ///
     /// - Throws: ``SyncError`` `.invalidArgument` below 1.
-    public func setTotal(_ total: Int) throws(SyncError) {
+    public func setTotal(_ total: Int) throws {
         try Self.check(total)
         tokens.setTotal(total)
     }
@@ -69,7 +69,7 @@ public final class CapacityLimiter: Sendable {
     /// Gives a token back.
     ///
     /// - Throws: ``SyncError`` `.notHeld` if none is in use.
-    public func release() throws(SyncError) {
+    public func release() throws {
         guard tokens.release() else { throw SyncError(.notHeld, "A token cannot be released: none is in use.") }
     }
 }
