@@ -63,10 +63,11 @@ enum Rules {
         "Sources/ApusRuntime/Diagnostics/ThreadActivity.swift",
         "Sources/ApusRuntime/Loop/EpollSelector.swift",
         "Sources/ApusRuntime/Loop/EventLoop+Descriptors.swift",  // EPERM
-        "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid, poll
+        "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
         "Sources/ApusRuntime/Loop/MainQueue.swift",
+        "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",

@@ -1,6 +1,7 @@
 import Apus
 import ApusRuntime
 import CApus
+import Glibc
 
 /// On which thread does code run? Only a release build can tell: the optimiser decides where a task leaves its executor.
 enum HopCheck {
@@ -21,7 +22,27 @@ enum HopCheck {
         } catch {
             report.check(false, "the program ends without an error: \(error)")
         }
+        traps(report)
         return report.finish()
+    }
+
+    /// The optimiser keeps the checks that stop a data race.
+    private static func traps(_ report: Report) {
+        for scene in ["off-loop-isolation", "off-loop-actor", "off-loop-value"] {
+            // No loop runs any more here: the child makes its own.
+            let child = systemFork()
+            if child == 0 {
+                // What it says belongs to the scene, and looks like an error here.
+                let nowhere = open("/dev/null", O_WRONLY)
+                dup2(nowhere, 1)
+                dup2(nowhere, 2)
+                _exit(Scene.all[scene]?() ?? 2)
+            }
+            var status: Int32 = 0
+            waitpid(child, &status, 0)
+            let signal = status & 0x7F
+            report.check(signal == SIGILL || signal == SIGTRAP, "the scene \(scene) is stopped by a trap")
+        }
     }
 }
 
