@@ -50,45 +50,66 @@ extension Scene {
 
     // MARK: fork
 
-    /// The shared loop comes back in a forked child, and the parent keeps its own.
+    /// The shared loop comes back in a forked child, and in its child, and the parent keeps its own.
     static func forkShared() -> Int32 {
         play {
             let parents = EventLoop.shared
-            _ = roundTrip(of: parents)
-            for _ in 1...2 {
-                let child = systemFork()
-                if child == 0 { _exit(sharedInChild(parents)) }
-                var status: Int32 = 0
-                waitpid(child, &status, 0)
-                print("child: \(status)")
-            }
-            print("parent: \(EventLoop.shared === parents && roundTrip(of: parents) == apus_gettid())")
+            roundTrip(of: parents)
+            for _ in 1...2 { print("child: \(inFork { sharedInChild(parents) })") }
+            roundTrip(of: parents)
+            print("parent: \(EventLoop.shared === parents)")
         }
     }
 
     private static func sharedInChild(_ parents: EventLoop) -> Int32 {
         let own = EventLoop.shared
         guard own !== parents, own === EventLoop.shared, own.name == "shared" else { return 1 }
-        // Asked by a loop's tasks, and as the place of callers without a loop.
-        let value = try? EventLoop.run {
-            try await own.spawn {
-                try await sleep(for: .milliseconds(1))
-                return EventLoop.current === own && own !== parents
-            }.value
+        roundTrip(of: own)
+        return inFork {
+            let grandchilds = EventLoop.shared
+            guard grandchilds !== own, grandchilds !== parents else { return 2 }
+            roundTrip(of: grandchilds)
+            return 0
         }
-        guard value == true, roundTrip(of: own) == apus_gettid() else { return 2 }
-        // A grandchild has its own, too.
-        let grandchild = systemFork()
-        if grandchild == 0 {
-            _exit(EventLoop.shared !== own && roundTrip(of: EventLoop.shared) == apus_gettid() ? 0 : 4)
-        }
-        var status: Int32 = 0
-        waitpid(grandchild, &status, 0)
-        return status == 0 ? 0 : 3
     }
 
-    /// Waits until `loop` has run a function. Returns the calling thread.
-    private static func roundTrip(of loop: EventLoop) -> Int32 {
+    /// Runs `body` in a child, whose exit status it becomes. Returns that.
+    ///
+    /// It forks when all other threads sleep in the kernel: one in the middle of Swift's runtime would leave a lock of it taken for
+    /// ever in the child.
+    private static func inFork(_ body: () -> Int32) -> Int32 {
+        var calm = 0
+        while calm < 3 {
+            calm = othersSleep() ? calm + 1 : 0
+            sched_yield()
+        }
+        let child = systemFork()
+        if child == 0 { _exit(body()) }
+        var status: Int32 = 0
+        waitpid(child, &status, 0)
+        return status
+    }
+
+    /// Whether every thread but this one waits in the kernel: its state in /proc is S.
+    private static func othersSleep() -> Bool {
+        guard let tasks = opendir("/proc/self/task") else { return false }
+        defer { closedir(tasks) }
+        while let entry = readdir(tasks) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            guard let thread = Int32(name), thread != apus_gettid() else { continue }
+            guard let file = fopen("/proc/self/task/\(name)/stat", "re") else { continue }
+            defer { fclose(file) }
+            var line = [CChar](repeating: 0, count: 512)
+            guard fgets(&line, 512, file) != nil else { continue }
+            // PID (NAME) STATE …
+            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            if text.split(separator: ")").last?.first(where: { $0 != " " }) != "S" { return false }
+        }
+        return true
+    }
+
+    /// Waits until `loop` has run a function.
+    private static func roundTrip(of loop: EventLoop) {
         let descriptor = eventfd(0, Int32(EFD_CLOEXEC))
         defer { close(descriptor) }
         loop.schedule {
@@ -97,7 +118,6 @@ extension Scene {
         }
         var count: UInt64 = 0
         _ = read(descriptor, &count, 8)
-        return apus_gettid()
     }
 
     // MARK: An older kernel
