@@ -95,8 +95,11 @@ struct SpinWindowTests {
                 return glass.looks > 0
             }
         }
-        let inVain = looks(1 + 1 + 3 + 7 + 15 + 5 + 16 * 100, finds: false)
-        #expect(inVain == 5 + 100)
+        // After each look twice as many are left out and one more, up to the bound.
+        let first = looks(127, finds: false)
+        #expect(first == 7)
+        let later = looks(128 * 100, finds: false)
+        #expect(later == 100)
         // The window that is open by now, or opens after so many at most, finds something, and so do all that follow.
         let most = SpinWindow.maximumSkips
         let helped = looks(most + 100, finds: true)

@@ -86,6 +86,23 @@ enum Rules {
         "Sources/ApusTesting/LeakCheck.swift",
     ]
 
+    /// Words of one system's selector, which stay in the file of that backend.
+    static func selectorWords(
+        _ files: [SourceFile],
+        in backend: String = "Sources/ApusRuntime/Loop/EpollSelector.swift"
+    )
+        -> [Offence]
+    {
+        let pattern = /(?i)epoll|kqueue|io_uring/
+        return files.filter { $0.path != backend }.flatMap { file in
+            file.code.compactMap { number, text in
+                withoutStrings(text).firstMatch(of: pattern).map {
+                    Offence(path: file.path, line: number, what: "“\($0.0)”")
+                }
+            }
+        }
+    }
+
     static let maximumLines = 500
 
     /// Files with an unwrapping that cannot fail.

@@ -95,7 +95,9 @@ extension Scene {
         guard let tasks = opendir("/proc/self/task") else { return false }
         defer { closedir(tasks) }
         while let entry = readdir(tasks) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard let thread = Int32(name), thread != apus_gettid() else { continue }
             guard let file = fopen("/proc/self/task/\(name)/stat", "re") else { continue }
             defer { fclose(file) }

@@ -10,8 +10,9 @@ import CApus
 struct SpinWindow {
     /// Some round trips of an empty call, and about what it costs to sleep and be woken.
     static let nanoseconds: Int64 = 30_000
-    /// However often it was in vain, one window in so many opens: the calls may have become short.
-    static let maximumSkips = 15
+    /// However often it was in vain, one window opens after so many: the calls may have become short. On a machine so busy that both
+    /// threads share a core, every 16th was still felt.
+    static let maximumSkips = 127
 
     /// Whether another thread can run meanwhile.
     private let isUseful: Bool
