@@ -74,6 +74,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // Neighbours, for tests only: NeighbourTests import them beside Apus. Who depends on Apus does not get them.
+        .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.4"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         .target(name: "CApus"),
@@ -136,6 +140,10 @@ let package = Package(
             ]
         ),
         .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus"]),
+        .testTarget(
+            name: "NeighbourTests",
+            dependencies: ["Apus", "ApusTesting", .asyncAlgorithms, .nioCore, .tracing]
+        ),
         .testTarget(name: "ArchitectureTests"),
         // The thread and hop rules, in a release build: `./run test` runs it.
         .executableTarget(
@@ -152,6 +160,9 @@ extension Target.Dependency {
     static let heapModule = product(name: "HeapModule", package: "swift-collections")
     static let logging = product(name: "Logging", package: "swift-log")
     static let openSSL = target(name: "COpenSSL", condition: .when(traits: ["TLS"]))
+    static let asyncAlgorithms = product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let tracing = product(name: "Tracing", package: "swift-distributed-tracing")
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
 }
 

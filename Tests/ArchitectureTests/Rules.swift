@@ -63,10 +63,12 @@ enum Rules {
         "Sources/ApusRuntime/Diagnostics/ThreadActivity.swift",
         "Sources/ApusRuntime/Loop/EpollSelector.swift",
         "Sources/ApusRuntime/Loop/EventLoop+Descriptors.swift",  // EPERM
-        "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid, poll
+        "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
+        "Sources/ApusRuntime/Loop/ForkSafeLock.swift",  // pthread_mutex
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
         "Sources/ApusRuntime/Loop/MainQueue.swift",
+        "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",
@@ -83,6 +85,23 @@ enum Rules {
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",
     ]
+
+    /// Words of one system's selector, which stay in the file of that backend.
+    static func selectorWords(
+        _ files: [SourceFile],
+        in backend: String = "Sources/ApusRuntime/Loop/EpollSelector.swift"
+    )
+        -> [Offence]
+    {
+        let pattern = /(?i)epoll|kqueue|io_uring/
+        return files.filter { $0.path != backend }.flatMap { file in
+            file.code.compactMap { number, text in
+                withoutStrings(text).firstMatch(of: pattern).map {
+                    Offence(path: file.path, line: number, what: "“\($0.0)”")
+                }
+            }
+        }
+    }
 
     static let maximumLines = 500
 

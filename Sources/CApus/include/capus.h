@@ -25,8 +25,10 @@ void *_Nullable swift_task_getCurrent(void);
 /// CLOCK_MONOTONIC in nanoseconds.
 int64_t apus_monotonic_now(void);
 /// `epoll_pwait2` where the kernel has it (5.11), else `epoll_wait` rounded up to the next millisecond.
-/// A negative timeout waits for ever. Returns -errno on failure.
-int apus_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int64_t timeout_nanoseconds);
+/// A negative timeout waits for ever. Returns -errno on failure. `in_milliseconds` asks for the older call, as on an older kernel.
+int apus_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int64_t timeout_nanoseconds, bool in_milliseconds);
+/// What the older call waits for: rounded up, so that no wait ends before its time, and at most a day, after which the loop waits again.
+int apus_whole_milliseconds(int64_t nanoseconds);
 /// One pause instruction, for short spins.
 void apus_spin_pause(void);
 
