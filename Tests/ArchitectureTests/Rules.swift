@@ -73,6 +73,8 @@ enum Rules {
         "Sources/ApusNet/Connector.swift",
         "Sources/ApusNet/NetError.swift",
         "Sources/ApusNet/DNS/SystemQuery.swift",
+        "Sources/ApusNet/Datagrams/DatagramCalls.swift",
+        "Sources/ApusNet/Datagrams/DatagramCore.swift",  // errno values
         "Sources/ApusNet/Listeners/BoundSockets.swift",  // EAFNOSUPPORT
         "Sources/ApusNet/Listeners/SocketFile.swift",
         "Sources/ApusNet/Streams/SourceFile.swift",

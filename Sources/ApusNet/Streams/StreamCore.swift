@@ -190,7 +190,7 @@ package final class StreamCore {
                     ? await descriptor.waitReadable(deadline: deadline)
                     : await descriptor.waitWritable(deadline: deadline)
             } else {
-                outcome = await waitWithHandler(descriptor, toRead: toRead, deadline: deadline)
+                outcome = await descriptor.wait(toRead: toRead, deadline: deadline)
             }
             switch outcome {
             case .ready: return
@@ -206,17 +206,6 @@ package final class StreamCore {
             case .closed: throw NetError(.closed, "The connection to \(peerName) was closed on this side.")
             case .busy: throw busy(toRead: toRead)
             }
-        }
-    }
-
-    private func waitWithHandler(_ descriptor: Descriptor, toRead: Bool, deadline: Int64) async -> WaitOutcome {
-        let (loop, token) = (loop, descriptor.token)
-        return await withTaskCancellationHandler {
-            toRead
-                ? await descriptor.waitReadable(deadline: deadline)
-                : await descriptor.waitWritable(deadline: deadline)
-        } onCancel: {
-            loop.perform { loop.endWaits(token, with: .cancelled, reading: toRead, writing: !toRead) }
         }
     }
 
