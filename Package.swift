@@ -16,6 +16,7 @@ let examples: [Target] =
     + [
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
+        "UDPResponder",
     ].map {
         .executableTarget(
             name: $0,

@@ -272,7 +272,10 @@ final class DatagramCore {
     /// The next report of what could not be delivered.
     func nextError(timeout: Duration?) async throws -> DeliveryError {
         guard remoteAddress == nil else {
-            throw NetError(.invalidArgument, "\(name) is connected: what cannot be delivered is thrown by its next call.")
+            throw NetError(
+                .invalidArgument,
+                "\(name) is connected: what cannot be delivered is thrown by its next call."
+            )
         }
         try Task.checkCancellation()
         let deadline = loop.deadline(after: timeout)

@@ -12,7 +12,9 @@ extension UDPSocket {
             let socket: UDPSocket
 
             /// The next datagram, or nil once the socket is closed: see ``UDPSocket/receive(timeout:)``.
-            public mutating func next() async throws -> Datagram? { try await untilClosed { try await socket.receive() } }
+            public mutating func next() async throws -> Datagram? {
+                try await untilClosed { try await socket.receive() }
+            }
 
             /// The next datagram, or nil once the socket is closed, received with the caller's isolation.
             public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> Datagram? {
@@ -42,7 +44,8 @@ extension UDPSocket {
             }
 
             /// The next report, or nil once the socket is closed, awaited with the caller's isolation.
-            public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> DeliveryError? {
+            public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> DeliveryError?
+            {
                 try await untilClosed { try await socket.nextError() }
             }
         }
