@@ -77,6 +77,8 @@ enum Rules {
         "Sources/ApusNet/Datagrams/DatagramCore.swift",  // errno values
         "Sources/ApusNet/Listeners/BoundSockets.swift",  // EAFNOSUPPORT
         "Sources/ApusNet/Listeners/SocketFile.swift",
+        "Sources/ApusNet/Pipes/PipeCalls.swift",
+        "Sources/ApusNet/Pipes/PipeTransport.swift",  // EAGAIN
         "Sources/ApusNet/Streams/SourceFile.swift",
         "Sources/ApusNet/TLS/OpenSSLContext.swift",  // getenv, access
         "Sources/ApusNet/Socket.swift",
@@ -84,6 +86,7 @@ enum Rules {
         "Sources/ApusNet/SocketTransport.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",
+        "Sources/ApusTesting/PseudoTerminal.swift",
     ]
 
     static let maximumLines = 500

@@ -69,6 +69,15 @@ int apus_change_membership(int fd, bool join, const struct sockaddr *_Nonnull gr
 bool apus_is_in_memory(int fd, int64_t offset);
 /// Reads `count` bytes from `offset` on into the page cache: readahead(2), then a read of the last byte to await it. Blocks.
 void apus_bring_into_memory(int fd, int64_t offset, size_t count);
+/// Whether one of the descriptors 0 to 2 was open when the program began.
+bool apus_was_open_at_start(int fd);
+/// Two descriptors, non-blocking and close-on-exec: [0] reads what [1] writes. 0, or an errno.
+int apus_pipe(int descriptors[_Nonnull 2]);
+/// Whether each read of a pipe gets one write (O_DIRECT).
+bool apus_is_packet_pipe(int fd);
+/// The major and the minor number of a device, as `st_rdev` has it.
+uint32_t apus_device_major(uint64_t device);
+uint32_t apus_device_minor(uint64_t device);
 
 // --- Threads ---------------------------------------------------------------------------------------
 void apus_set_thread_name(const char *_Nonnull name);
