@@ -16,7 +16,7 @@ let examples: [Target] =
     + [
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
-        "UDPResponder",
+        "UDPResponder", "StandardInput",
     ].map {
         .executableTarget(
             name: $0,

@@ -21,10 +21,19 @@ enum Scene {
         "leaks": leaks,
         "close-on-exec": closeOnExec,
         "unhandled": unhandled,
+        "stdin-lines": stdinLines,
+        "stdin-first": stdinFirst,
+        "stdin-terminal": stdinTerminal,
+        "stdin-socket": stdinSocket,
+        "stdin-thread": stdinThread,
+        "stdout-slow": stdoutSlow,
+        "stdout-closed": stdoutClosed,
+        "stdout-order": stdoutOrder,
+        "stdout-full": stdoutFull,
     ]
 
     /// Prints the error that a scene should not have.
-    private static func play(_ body: () throws -> Void) -> Int32 {
+    static func play(_ body: () throws -> Void) -> Int32 {
         do {
             try body()
             return 0

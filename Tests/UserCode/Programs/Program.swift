@@ -33,6 +33,7 @@ nonisolated let uses: [(String, Use)] = [
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
     ("UDP", { try await DatagramUse.run($0) }),
+    ("pipes", { try await PipeUse.run($0) }),
     ("errors", { try await ErrorUse.run($0) }),
     ("names", { try await NameClashUse.run($0) }),
 ]
