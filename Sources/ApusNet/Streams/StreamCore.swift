@@ -206,6 +206,9 @@ package final class StreamCore {
                     .timedOut,
                     "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."
                 )
+            case .closed where !toRead && transport.descriptor.isOpen && !descriptor.isOpen:
+                // A pipe has closed the one end only.
+                throw NetError(.brokenPipe, "The end of writing was announced while a write was waiting.")
             case .closed: throw NetError(.closed, "The connection to \(peerName) was closed on this side.")
             case .busy: throw busy(toRead: toRead)
             }
