@@ -57,6 +57,32 @@ struct UDPErrorTests {
                 _ = try await client.receive(upTo: 10)
             }
             #expect(batch?.code == .connectionRefused)
+            let sending = await netError {
+                try await client.send(batch: [UInt8](0..<10).map { Datagram([$0], to: address) })
+            }
+            #expect(sending?.code == .connectionRefused)
+            await client.close()
+        }
+    }
+
+    @Test("a batch goes on past reports on a socket for all, which tells each of them")
+    func refusedBatch() async throws {
+        try await withLoopAndNoLeaks {
+            let server = try await UDPSocket.bind(host: "127.0.0.1", port: 0)
+            let client = try await UDPSocket.bind(host: "127.0.0.1", port: 0)
+            let gone = try await unusedAddress()
+            let batch = [UInt8](0..<40).map { Datagram([$0], to: $0 % 4 == 3 ? gone : client.localAddress) }
+            try await server.send(batch: batch)
+            var got: [UInt8] = []
+            while got.count < 30 { got += try await client.receive(upTo: 30).flatMap(\.bytes) }
+            #expect(got == (0..<40).filter { $0 % 4 != 3 })
+            for _ in 0..<10 {
+                let error = try await firstError(of: server)
+                #expect(error?.destination == gone)
+            }
+            let quiet = await netError { try await server.receive(timeout: .milliseconds(1)) }
+            #expect(quiet?.code == .timedOut)
+            await server.close()
             await client.close()
         }
     }

@@ -237,17 +237,17 @@ extension Socket {
     /// Sends as many of `batch` as fit into `memory` with one call.
     ///
     /// - Parameter peers: whether each is sent to its own peer; false for a connected socket.
-    /// - Returns: how many of them, or -errno.
+    /// - Returns: how many of them, or -errno, and of how many.
     static func sendBatch(
         _ fd: Int32,
         _ batch: ArraySlice<Datagram>,
         toPeers peers: Bool,
         by memory: UnsafeMutableRawBufferPointer
-    ) -> Int {
-        guard let start = memory.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+    ) -> (sent: Int, wanted: Int) {
+        guard let start = memory.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return (0, 0) }
         let most = min(batch.count, Int(APUS_DATAGRAM_BATCH))
         return withUnsafeTemporaryAllocation(of: apus_datagram.self, capacity: most) { datagrams in
-            guard let list = datagrams.baseAddress else { return 0 }
+            guard let list = datagrams.baseAddress else { return (0, 0) }
             var count = 0
             var end = 0
             for datagram in batch.prefix(most) {
@@ -261,8 +261,8 @@ extension Socket {
                 end += datagram.bytes.count
                 count += 1
             }
-            guard count > 0 else { return -Int(EMSGSIZE) }
-            return Int(apus_send_datagrams(fd, start, list, Int32(count)))
+            guard count > 0 else { return (-Int(EMSGSIZE), 1) }
+            return (Int(apus_send_datagrams(fd, start, list, Int32(count))), count)
         }
     }
 

@@ -186,11 +186,13 @@ final class DatagramCore {
         var refusal: Int32?
         while let first = rest.first {
             guard isOpen else { throw closed }
-            let sent = Socket.sendBatch(fd, rest, toPeers: remoteAddress == nil, by: loop.scratch)
+            let (sent, wanted) = Socket.sendBatch(fd, rest, toPeers: remoteAddress == nil, by: loop.scratch)
             if sent >= 0 {
                 rest.removeFirst(sent)
                 sendingSucceeded(refusal)
                 refusal = nil
+                // sendmmsg(2) does not tell the error that has stopped it, and takes it off the socket all the same.
+                if sent < wanted, let error = takeReports(), remoteAddress != nil { throw error }
                 await loop.yieldIfSliceIsOver()
             } else {
                 let deadline = loop.deadline(after: timeout)
