@@ -75,8 +75,12 @@ enum Rules {
         "Sources/ApusNet/Connector.swift",
         "Sources/ApusNet/NetError.swift",
         "Sources/ApusNet/DNS/SystemQuery.swift",
+        "Sources/ApusNet/Datagrams/DatagramCalls.swift",
+        "Sources/ApusNet/Datagrams/DatagramCore.swift",  // errno values
         "Sources/ApusNet/Listeners/BoundSockets.swift",  // EAFNOSUPPORT
         "Sources/ApusNet/Listeners/SocketFile.swift",
+        "Sources/ApusNet/Pipes/PipeCalls.swift",
+        "Sources/ApusNet/Pipes/PipeTransport.swift",  // EAGAIN
         "Sources/ApusNet/Streams/SourceFile.swift",
         "Sources/ApusNet/TLS/OpenSSLContext.swift",  // getenv, access
         "Sources/ApusNet/Socket.swift",
@@ -84,6 +88,7 @@ enum Rules {
         "Sources/ApusNet/SocketTransport.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",
+        "Sources/ApusTesting/PseudoTerminal.swift",
     ]
 
     /// Words of one system's selector, which stay in the file of that backend.

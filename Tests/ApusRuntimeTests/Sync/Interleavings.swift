@@ -19,7 +19,7 @@ struct Schedule: Sendable {
 
     /// Random numbers for the task with this number; -1 for the schedule itself.
     func random(_ task: Int = -1) -> SplitMix {
-        SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(bitPattern: Int64(task &+ 1)) &* 0xD129_0E6B)
+        SplitMix(seed: seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(bitPattern: Int64(task &+ 1)) &* 0xD129_0E6B)
     }
 
     /// Runs `count` tasks together, and cancels some of them meanwhile.
