@@ -76,7 +76,9 @@ enum Rules {
         "Sources/ApusNet/Listeners/BoundSockets.swift",  // EAFNOSUPPORT
         "Sources/ApusNet/Listeners/SocketFile.swift",
         "Sources/ApusNet/Streams/SourceFile.swift",
-        "Sources/ApusNet/TLS/OpenSSLContext.swift",  // getenv, access
+        "Sources/ApusNet/TLS/OpenSSLTrust.swift",  // opendir
+        "Sources/ApusNet/TLS/TLSFiles.swift",
+        "Sources/ApusNet/TLS/TLSKeyLog.swift",
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",

@@ -181,6 +181,15 @@ package final class StreamCore {
     }
 
     private func wait(toRead: Bool, deadline: Int64) async throws {
+        do {
+            try await waitUntilReady(toRead: toRead, deadline: deadline)
+        } catch {
+            if !toRead { transport.abandonSend() }
+            throw error
+        }
+    }
+
+    private func waitUntilReady(toRead: Bool, deadline: Int64) async throws {
         let descriptor = transport.descriptor
         while true {
             let outcome: WaitOutcome
