@@ -92,6 +92,20 @@ final class RawTLSPeer: @unchecked Sendable {
         return takeOutput()
     }
 
+    /// SHA-256 of the SubjectPublicKeyInfo: what is pinned.
+    static func keyDigest(of identity: TLSConfiguration.Identity) -> [UInt8] {
+        guard let certificate = withBIO(identity.certificateChain, { PEM_read_bio_X509($0, nil, nil, nil) }) else {
+            return []
+        }
+        defer { X509_free(certificate) }
+        var digest = [UInt8](repeating: 0, count: 32)
+        var encoded: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &encoded)
+        EVP_Digest(encoded, Int(count), &digest, nil, EVP_sha256(), nil)
+        CRYPTO_free(encoded, #file, #line)
+        return digest
+    }
+
     // MARK: Moving bytes
 
     @discardableResult

@@ -25,7 +25,7 @@ final class OpenSSLEngine: TLSEngine {
 
     init(client context: OpenSSLContext, over lower: any Transport, host: String, isVerifying: Bool) throws(TLSError) {
         // A name may end with the root's dot; certificates and RFC 6066 §3 know none.
-        let name = host.count > 1 && host.last == "." ? String(host.dropLast()) : host
+        let name = host.last == "." ? String(host.dropLast()) : host
         guard !name.isEmpty, !name.utf8.contains(0) else {
             throw TLSError(.badConfiguration, "A server's name is neither empty nor does it contain a NUL.")
         }

@@ -202,6 +202,8 @@ package final class TLSTransport: Transport {
     }
 
     package func abort() {
+        // What was closed before has ended in order, unless that is still under way.
+        guard isOpen || isEnding else { return }
         isOpen = false
         lower.abort()
     }
