@@ -246,11 +246,27 @@ package final class TLSTransport: Transport {
         if isOpen { lower.finishSending() } else { lower.close() }
     }
 
+    /// Throws away what has come. Returns whether more may.
+    private func drain() -> Bool {
+        do throws(NetError) {
+            return try lower.receive(into: loop.scratch) != 0
+        } catch {
+            return false
+        }
+    }
+
     private func sendRest() async {
         var deadline = Int64.max
+        var mayDrain = true
         while !Task.isCancelled, lower.descriptor.isOpen, !engine.flush() {
-            if !isOpen, deadline == .max { deadline = loop.deadline(after: Self.closeLimit) }
-            switch await lower.descriptor.waitWritable(deadline: deadline) {
+            if !isOpen {
+                if deadline == .max { deadline = loop.deadline(after: Self.closeLimit) }
+                // The peer may be closing too, and wait for us to read.
+                if mayDrain { mayDrain = drain() }
+            }
+            await loop.yieldIfSliceIsOver()
+            let outcome = await lower.descriptor.waitWritable(deadline: deadline, orReadable: !isOpen && mayDrain)
+            switch outcome {
             // `.closed` is also how `close()` ends the wait for a half-close.
             case .ready, .cancelled, .closed: break
             // The writer that was there before: it has been told.

@@ -1,0 +1,506 @@
+#if TLS
+import ApusNet
+import ApusRuntime
+import ApusTesting
+import Testing
+
+/// Bytes that a peer sends where TLS belongs, and what this side has to say about it.
+struct WireFault: Sendable, CustomTestStringConvertible {
+    var testDescription: String
+    var bytes: [UInt8]
+    var code: TLSError.Code
+    var word: String
+
+    /// What a server may answer to our hello.
+    static let toClients = [
+        WireFault("an http response", "HTTP/1.1 400 Bad Request\r\n\r\n", .notTLS, "not TLS"),
+        WireFault("an ssh banner", "SSH-2.0-OpenSSH_9.2\r\n", .notTLS, "not TLS"),
+        WireFault("an smtp greeting", "220 mail.example ESMTP\r\n", .notTLS, "not TLS"),
+        WireFault("zeros", [UInt8](repeating: 0, count: 64), .notTLS, "not TLS"),
+        WireFault("ones", [UInt8](repeating: 255, count: 64), .notTLS, "not TLS"),
+        WireFault("a refusal", [21, 3, 3, 0, 2, 2, 40], .alert, "handshake failure"),
+        WireFault("a refusal of the version", [21, 3, 3, 0, 2, 2, 70], .protocolError, "no TLS version"),
+        WireFault("a refusal of the name", [21, 3, 3, 0, 2, 2, 112], .alert, "unrecognized name"),
+        WireFault("an end", [21, 3, 3, 0, 2, 1, 0], .truncated, "during the TLS handshake"),
+        WireFault("nothing, and an end", [], .truncated, "during the TLS handshake"),
+        WireFault("a record that is cut off", [22, 3, 3, 0, 80, 2, 0], .truncated, "during the TLS handshake"),
+        WireFault("a record of more than 16 KiB", [22, 3, 3, 0x48, 1] + [UInt8](repeating: 2, count: 64), .protocolError, "length"),
+        WireFault("the longest record that a header can name", [22, 3, 3, 255, 255, 2, 0], .protocolError, "length"),
+        WireFault("an empty handshake record", [22, 3, 3, 0, 0], .truncated, "during the TLS handshake"),
+        WireFault("application data", [23, 3, 3, 0, 5, 1, 2, 3, 4, 5], .protocolError, "failed"),
+        WireFault("a server hello of nonsense", [22, 3, 3, 0, 8, 2, 0, 0, 4, 9, 9, 9, 9], .protocolError, "failed"),
+        WireFault("a message of 16 MB", [22, 3, 3, 0, 4, 2, 255, 255, 255], .protocolError, "failed"),
+        WireFault("SSL 2", [0x80, 0x2E, 1, 0, 2, 0, 0x15, 0, 0, 0, 16], .notTLS, "not TLS"),
+    ]
+
+    /// What a client may send to a port for TLS.
+    static let toServers = [
+        WireFault("an http request", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", .notTLS, "plain http"),
+        WireFault("an http request for a proxy", "CONNECT localhost:443 HTTP/1.1\r\n\r\n", .notTLS, "plain http"),
+        WireFault("an ssh banner", "SSH-2.0-OpenSSH_9.2\r\n", .notTLS, "not TLS"),
+        WireFault("zeros", [UInt8](repeating: 0, count: 64), .notTLS, "not TLS"),
+        WireFault("an alert", [21, 3, 3, 0, 2, 2, 40], .protocolError, "failed"),
+        WireFault("nothing, and an end", [], .truncated, "during the TLS handshake"),
+        WireFault("a hello that is cut off", [22, 3, 1, 0, 80, 1, 0], .truncated, "during the TLS handshake"),
+        WireFault("a record of more than 16 KiB", [22, 3, 1, 0x48, 1] + [UInt8](repeating: 1, count: 64), .protocolError, "length"),
+        WireFault("application data", [23, 3, 3, 0, 5, 1, 2, 3, 4, 5], .protocolError, "failed"),
+        WireFault("a hello of nonsense", [22, 3, 1, 0, 8, 1, 0, 0, 4, 9, 9, 9, 9], .protocolError, "failed"),
+        WireFault("a message of 16 MB", [22, 3, 1, 0, 4, 1, 255, 255, 255], .protocolError, "failed"),
+    ]
+
+    private init(_ description: String, _ bytes: [UInt8], _ code: TLSError.Code, _ word: String) {
+        testDescription = description
+        self.bytes = bytes
+        self.code = code
+        self.word = word
+    }
+
+    private init(_ description: String, _ text: String, _ code: TLSError.Code, _ word: String) {
+        self.init(description, Array(text.utf8), code, word)
+    }
+}
+
+@Suite("TLS: faults on the wire")
+struct TLSWireTests {
+    // MARK: In the handshake
+
+    @Test("a client says what came instead of an answer", arguments: WireFault.toClients)
+    func answers(fault: WireFault) async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            let left = try await leaks {
+                let (near, far) = try memoryStreams()
+                async let refusal = tlsError { try await near.startTLS(host: "localhost", configuration: fixture.client) }
+                // The peer takes the hello, as one that speaks something else would.
+                _ = try await far.read()
+                try await far.write(fault.bytes)
+                await far.finishWriting()
+                let error = await refusal
+                #expect(error?.code == fault.code, "\(String(describing: error))")
+                let text = error?.description ?? ""
+                for word in [fault.word, "localhost"] { #expect(text.contains(word), "“\(word)” is not in: \(text)") }
+                await far.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test("a server says what came instead of a hello", arguments: WireFault.toServers)
+    func hellos(fault: WireFault) async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            let left = try await leaks {
+                let (near, far) = try memoryStreams()
+                try await near.write(fault.bytes)
+                await near.finishWriting()
+                let error = await tlsError { try await far.startTLS(server: fixture.server) }
+                #expect(error?.code == fault.code, "\(String(describing: error))")
+                let text = error?.description ?? ""
+                for word in [fault.word, "the client"] { #expect(text.contains(word), "“\(word)” is not in: \(text)") }
+                await near.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test("TLS to a port that sends back what comes is an error of the protocol")
+    func echo() async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            let (near, far) = try memoryStreams()
+            async let refusal = tlsError { try await near.startTLS(host: "localhost", configuration: fixture.client) }
+            let hello = try await far.read()
+            try await far.write(hello)
+            let error = await refusal
+            #expect(error?.code == .protocolError)
+            await far.close()
+        }
+    }
+
+    @Test("a peer that stops in the handshake, or goes on a byte at a time, ends with its deadline", arguments: [0, 1, 5, 6, 40])
+    func deadline(sent: Int) async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            let loop = try #require(EventLoop.current)
+            let left = try await leaks {
+                for isClient in [true, false] {
+                    let (near, far) = try memoryStreams()
+                    let dripping = loop.spawn {
+                        // A record that is announced and never whole.
+                        let bytes = [22, 3, 3, 0x3F, 0xFF, isClient ? 2 : 1] + [UInt8](repeating: 0, count: 16_000)
+                        for byte in bytes.prefix(sent) { try await far.write([byte]) }
+                        for byte in bytes.dropFirst(sent) where sent > 0 {
+                            try await sleep(for: .milliseconds(900))
+                            try await far.write([byte])
+                        }
+                    }
+                    let begun = loop.clock.now
+                    let error = await tlsError {
+                        if isClient {
+                            try await near.startTLS(host: "localhost", configuration: fixture.client, timeout: .seconds(7))
+                        } else {
+                            try await near.startTLS(server: fixture.server, timeout: .seconds(7))
+                        }
+                    }
+                    #expect(error?.code == .timedOut)
+                    #expect(error?.isTimeout == true)
+                    #expect(error?.description.contains(isClient ? "localhost" : "the client") == true)
+                    #expect(begun.duration(to: loop.clock.now) == .seconds(7))
+                    dripping.cancel()
+                    _ = await dripping.result
+                    await far.close()
+                }
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    /// How a client's and a server's handshake end if only so many bytes of the server's (or the client's) come through.
+    private func cut(
+        _ fixture: TLSFixture,
+        after count: Int,
+        ofServer: Bool,
+        byAbort: Bool
+    ) async throws -> (client: (any Error)?, server: (any Error)?) {
+        let (near, nearRelay) = try memoryStreams()
+        let (farRelay, far) = try memoryStreams()
+        @Sendable func forward(_ from: TCPStream, _ to: TCPStream, _ limit: Int) async {
+            var left = limit
+            while left > 0, let bytes = try? await from.read(upTo: left), !bytes.isEmpty {
+                guard (try? await to.write(bytes)) != nil else { break }
+                left -= bytes.count
+            }
+            if limit == .max { return await to.finishWriting() }
+            if byAbort {
+                await nearRelay.abort()
+                await farRelay.abort()
+            } else {
+                await nearRelay.close()
+                await farRelay.close()
+            }
+        }
+        async let up: Void = forward(nearRelay, farRelay, ofServer ? .max : count)
+        async let down: Void = forward(farRelay, nearRelay, ofServer ? count : .max)
+        // What they write afterwards reaches any limit.
+        let filler = [UInt8](repeating: 1, count: 3_000)
+        async let serving = error {
+            try await far.startTLS(server: fixture.server)
+            try await far.write(filler)
+            _ = try await far.read(exactly: filler.count + 1)
+        }
+        let client = await error {
+            try await near.startTLS(host: "localhost", configuration: fixture.client)
+            try await near.write(filler)
+            _ = try await near.read(exactly: filler.count + 1)
+        }
+        let server = await serving
+        for stream in [near, far, nearRelay, farRelay] { await stream.abort() }
+        _ = await (up, down)
+        return (client, server)
+    }
+
+    @Test("a connection that ends or breaks at any point of the handshake is an error of its own", arguments: [false, true])
+    func cutOff(byAbort: Bool) async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            let left = try await leaks {
+                for ofServer in [true, false] {
+                    for count in Array(0..<20) + stride(from: 21, to: 1_500, by: 59) {
+                        let (client, server) = try await cut(fixture, after: count, ofServer: ofServer, byAbort: byAbort)
+                        for error in [client, server] {
+                            switch error {
+                            case let error as TLSError: #expect(error.code == .truncated, "\(error) after \(count) bytes")
+                            case let error as NetError:
+                                #expect(
+                                    (byAbort ? [.connectionReset, .brokenPipe] : [.unexpectedEnd, .brokenPipe]).contains(error.code),
+                                    "\(error.code): \(error) after \(count) bytes"
+                                )
+                            default: Issue.record("\(String(describing: error)) after \(count) bytes")
+                            }
+                        }
+                    }
+                }
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test("records may come in pieces of a single byte", arguments: [TLSVersion.tls12, .tls13])
+    func byteByByte(version: TLSVersion) async throws {
+        let fixture = try TLSFixture(version: version)
+        try await withVirtualTime {
+            let left = try await leaks {
+                let (near, far) = try await fixture.streams(capacity: 1)
+                async let sent: Void = near.write([UInt8](repeating: 7, count: 40_000))
+                let got = try await far.read(exactly: 40_000)
+                try await sent
+                #expect(got.allSatisfy { $0 == 7 })
+                // Ends too, although there is never room for more than their first byte.
+                await near.finishWriting()
+                let end = try await far.read()
+                #expect(end.isEmpty)
+                async let answered: Void = far.write("answer")
+                let answer = try await near.read(exactly: 6)
+                try await answered
+                #expect(answer == Array("answer".utf8))
+                await far.close()
+                let other = try await near.read()
+                #expect(other.isEmpty)
+                await near.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test("TLS inside TLS goes through a pipe of one byte")
+    func byteByByteInside() async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            let left = try await leaks {
+                let (near, far) = try await fixture.streams(capacity: 1)
+                try await fixture.shakeHands(near, far)
+                async let sent: Void = near.write("inside")
+                let got = try await far.read(exactly: 6)
+                try await sent
+                #expect(got == Array("inside".utf8))
+                await near.close()
+                let end = try await far.read()
+                #expect(end.isEmpty)
+                await far.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    // MARK: Afterwards
+
+    /// A client of ours that has shaken hands with OpenSSL, and the plain stream below OpenSSL.
+    private func withRawServer(
+        _ version: TLSVersion,
+        _ body: (_ client: TCPStream, _ server: RawTLSPeer, _ below: TCPStream) async throws -> Void
+    ) async throws {
+        let fixture = try TLSFixture(version: version)
+        let left = try await leaks {
+            let (near, far) = try memoryStreams()
+            let number: Int32 = version == .tls12 ? 0x0303 : 0x0304
+            let server = try RawTLSPeer(fixture.server.identity, over: far, version: number)
+            async let serving: Void = server.handshake()
+            try await near.startTLS(host: "localhost", configuration: fixture.client)
+            try await serving
+            try await body(near, server, far)
+            await near.close()
+            await far.close()
+        }
+        #expect(left.isEmpty, "\(left)")
+    }
+
+    @Test("an end without close_notify is no end, at whatever byte, and stays so", arguments: [TLSVersion.tls12, .tls13])
+    func truncated(version: TLSVersion) async throws {
+        try await withVirtualTime {
+            for count in [0, 1, 4, 5, 6, 20, 33] {
+                try await withRawServer(version) { client, server, below in
+                    try await server.write("all of it?")
+                    let record = server.record("more")
+                    #expect(record.count == (version == .tls12 ? 33 : 26))
+                    try await below.write(record.prefix(min(count, record.count - 1)))
+                    await below.finishWriting()
+                    let got = try await client.read(exactly: 10)
+                    #expect(got == Array("all of it?".utf8))
+                    for _ in 0..<3 {
+                        let error = await netError { try await client.read() }
+                        #expect(error?.code == .unexpectedEnd)
+                        #expect((error?.cause as? TLSError)?.code == .truncated)
+                    }
+                    // The other direction is not concerned.
+                    try await client.write("an answer")
+                    let answer = try await server.read(upTo: 9)
+                    #expect(answer == Array("an answer".utf8))
+                }
+            }
+        }
+    }
+
+    @Test("close_notify is the end, also when the connection stays or breaks", arguments: [TLSVersion.tls12, .tls13])
+    func ended(version: TLSVersion) async throws {
+        try await withVirtualTime {
+            for breaks in [false, true] {
+                try await withRawServer(version) { client, server, below in
+                    try await server.write("all")
+                    try await server.closeNotify()
+                    let got = try await client.read(exactly: 3)
+                    #expect(got == Array("all".utf8))
+                    if breaks { await below.abort() }
+                    for _ in 0..<3 {
+                        let end = try? await client.read()
+                        if !breaks { #expect(end == []) }
+                    }
+                    if !breaks {
+                        try await client.write("an answer")
+                        let answer = try await server.read(upTo: 9)
+                        #expect(answer == Array("an answer".utf8))
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a record that was changed on the way, and one that is too long, end the connection, and stay errors")
+    func tampered() async throws {
+        try await withVirtualTime {
+            for version in [TLSVersion.tls12, .tls13] {
+                for fault in 0..<3 {
+                    try await withRawServer(version) { client, server, below in
+                        var record = server.record("pay 10 to Alice")
+                        switch fault {
+                        case 0: record[record.count - 1] ^= 1
+                        case 1: record.replaceSubrange(3..<5, with: [0x48, 0x01])
+                        default: record = Array("HTTP/1.1 200 OK\r\n\r\n".utf8)
+                        }
+                        try await below.write(record)
+                        for _ in 0..<2 {
+                            let error = await netError { try await client.read() }
+                            #expect(error?.code == .connectionReset)
+                            #expect(error?.cause is TLSError, "\(String(describing: error))")
+                            #expect(error?.description.contains("localhost") == true)
+                        }
+                        let error = await netError { try await client.write("x") }
+                        #expect(error?.code == .brokenPipe)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a client that asks to renegotiate is refused")
+    func renegotiation() async throws {
+        let fixture = try TLSFixture(version: .tls12)
+        try await withVirtualTime {
+            let left = try await leaks {
+                let (near, far) = try memoryStreams()
+                let client = try RawTLSPeer(nil, over: near)
+                async let accepting: Void = far.startTLS(server: fixture.server)
+                try await client.handshake()
+                try await accepting
+                async let reading = error { _ = try await far.read() }
+                let refusal = await error { try await client.renegotiate() }
+                #expect((refusal as? RawTLSPeer.Failure)?.description == "no renegotiation")
+                await near.close()
+                _ = await reading
+                await far.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test("a server that asks to renegotiate is refused")
+    func helloRequest() async throws {
+        try await withVirtualTime {
+            try await withRawServer(.tls12) { client, server, _ in
+                async let reading = error { _ = try await client.read() }
+                async let refusal = error {
+                    try await server.renegotiate()
+                    // The client's answer comes with what is read next.
+                    _ = try await server.read(upTo: 1)
+                }
+                let answer = await refusal
+                #expect((answer as? RawTLSPeer.Failure)?.description == "no renegotiation")
+                await client.close()
+                _ = await reading
+            }
+        }
+    }
+
+    @Test("keys may be changed on the way (TLS 1.3)")
+    func keyUpdate() async throws {
+        try await withVirtualTime {
+            try await withRawServer(.tls13) { client, server, _ in
+                for round in 0..<3 {
+                    try await server.updateKeys()
+                    try await server.write("round \(round)")
+                    let got = try await client.read(exactly: 7)
+                    #expect(got == Array("round \(round)".utf8))
+                    try await client.write("reply \(round)")
+                    let answer = try await server.read(upTo: 7)
+                    #expect(answer == Array("reply \(round)".utf8))
+                }
+            }
+        }
+    }
+
+    // MARK: Writing and ending against a peer that does not read
+
+    @Test("a write after one that was given up sends its own bytes", arguments: [TLSVersion.tls12, .tls13])
+    func abandonedWrite(version: TLSVersion) async throws {
+        let fixture = try TLSFixture(version: version)
+        try await withVirtualTime {
+            for byTimeout in [true, false] {
+                let (near, far) = try await fixture.streams(capacity: 1_000)
+                let large = [UInt8](repeating: 1, count: 100_000)
+                if byTimeout {
+                    let error = await netError { try await near.write(large, timeout: .seconds(1)) }
+                    #expect(error?.code == .timedOut)
+                } else {
+                    let writing = EventLoop.spawn { try await near.write(large) }
+                    for _ in 0..<10 { await turn() }
+                    writing.cancel()
+                    _ = await writing.result
+                }
+                async let sent: Void = {
+                    try await near.write("and this")
+                    await near.close()
+                }()
+                var got: [UInt8] = []
+                while case let piece = try await far.read(), !piece.isEmpty { got += piece }
+                try await sent
+                #expect(Array(got.suffix(8)) == Array("and this".utf8))
+                #expect(got.dropLast(8).allSatisfy { $0 == 1 })
+                await far.close()
+            }
+        }
+    }
+
+    @Test("a peer that never reads delays a close by a limit, in the background, and then is broken off")
+    func closeLimit() async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            let loop = try #require(EventLoop.current)
+            let left = try await leaks {
+                let (near, far) = try await fixture.streams(capacity: 100)
+                _ = await netError { try await near.write([UInt8](repeating: 1, count: 1_000), timeout: .seconds(1)) }
+                let begun = loop.clock.now
+                await near.close()
+                // The caller does not wait.
+                #expect(begun.duration(to: loop.clock.now) == .zero)
+                let errors = [
+                    await netError { try await near.read() }?.code, await netError { try await near.write("x") }?.code,
+                ]
+                #expect(errors == [.closed, .closed])
+                try await sleep(for: .seconds(11))
+                let error = await netError { while try await !far.read().isEmpty {} }
+                #expect(error?.code == .connectionReset)
+                await far.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test("breaking off does not wait, also after a close that does")
+    func abort() async throws {
+        let fixture = try TLSFixture()
+        try await withVirtualTime {
+            for closesFirst in [false, true] {
+                let left = try await leaks {
+                    let (near, far) = try await fixture.streams(capacity: 100)
+                    _ = await netError { try await near.write([UInt8](repeating: 1, count: 1_000), timeout: .seconds(1)) }
+                    if closesFirst { await near.close() }
+                    await near.abort()
+                    let error = await netError { while try await !far.read().isEmpty {} }
+                    #expect(error?.code == .connectionReset)
+                    await far.close()
+                }
+                #expect(left.isEmpty, "\(left)")
+            }
+        }
+    }
+}
+#endif
