@@ -64,7 +64,8 @@ final class RawTLSPeer: @unchecked Sendable {
 
     func read(upTo count: Int) async throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
-        let result = try await run { ssl in bytes.withUnsafeMutableBytes { SSL_read(ssl, $0.baseAddress, Int32(count)) } }
+        let result = try await run { ssl in bytes.withUnsafeMutableBytes { SSL_read(ssl, $0.baseAddress, Int32(count)) }
+        }
         return Array(bytes[..<Int(result)])
     }
 

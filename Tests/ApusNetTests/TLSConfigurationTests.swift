@@ -18,7 +18,9 @@ struct TLSConfigurationTests {
         let plain = fixture.server.identity
         var identity = try TestCertificateAuthority.encryptKey(of: plain, password: "correct horse", as: encryption)
         #expect(identity.privateKey.contains("ENCRYPTED"))
-        for (password, word) in [(nil, "without a password?"), ("wrong horse", "with this password"), ("", "with this password")] {
+        for (password, word) in [
+            (nil, "without a password?"), ("wrong horse", "with this password"), ("", "with this password"),
+        ] {
             identity.password = password
             let configuration = TLSServerConfiguration(identity: identity)
             let error = #expect(throws: TLSError.self) { try TLSServerContext(configuration) }
@@ -39,7 +41,10 @@ struct TLSConfigurationTests {
     func noPEM() throws {
         let identity = try TLSFixture().server.identity
         for (bad, code) in [
-            (TLSConfiguration.Identity(certificateChain: "nothing", privateKey: identity.privateKey), TLSError.Code.badCertificateFile),
+            (
+                TLSConfiguration.Identity(certificateChain: "nothing", privateKey: identity.privateKey),
+                TLSError.Code.badCertificateFile
+            ),
             (.init(certificateChain: "", privateKey: identity.privateKey), .badCertificateFile),
             (.init(certificateChain: identity.certificateChain, privateKey: "nothing"), .badKeyFile),
             (.init(certificateChain: identity.certificateChain, privateKey: identity.certificateChain), .badKeyFile),
@@ -57,7 +62,10 @@ struct TLSConfigurationTests {
         client.identity = identity
         var dumped = ""
         dump(client, to: &dumped)
-        for text in ["\(identity)", String(reflecting: identity), "\(client)", "\(TLSServerConfiguration(identity: identity))", dumped] {
+        for text in [
+            "\(identity)", String(reflecting: identity), "\(client)", "\(TLSServerConfiguration(identity: identity))",
+            dumped,
+        ] {
             #expect(!text.contains("horse"))
             #expect(!text.contains("PRIVATE KEY"))
         }
@@ -247,13 +255,18 @@ struct TLSConfigurationTests {
             #expect((refused.server as? TLSError)?.code == .protocolError)
             #expect((refused.server as? TLSError)?.description.contains("ALPN") == true)
             fixture.client.applicationProtocols = [""]
-            #expect((try await handshake(fixture.client, fixture.server).client as? TLSError)?.code == .badConfiguration)
+            #expect(
+                (try await handshake(fixture.client, fixture.server).client as? TLSError)?.code == .badConfiguration
+            )
         }
     }
 
     // MARK: Pins
 
-    @Test("a pinned key is accepted, any other is refused, and a pin is a digest", arguments: [TLSVersion.tls12, .tls13])
+    @Test(
+        "a pinned key is accepted, any other is refused, and a pin is a digest",
+        arguments: [TLSVersion.tls12, .tls13]
+    )
     func pins(version: TLSVersion) async throws {
         try await withTestLoop {
             var fixture = try TLSFixture(version: version)
@@ -275,7 +288,9 @@ struct TLSConfigurationTests {
             stranger.trust = .roots([try TestCertificateAuthority(name: "another").certificate])
             #expect((try await handshake(stranger, fixture.server).client as? TLSError)?.code == .untrustedCertificate)
             fixture.client.pins = [[1, 2, 3]]
-            #expect((try await handshake(fixture.client, fixture.server).client as? TLSError)?.code == .badConfiguration)
+            #expect(
+                (try await handshake(fixture.client, fixture.server).client as? TLSError)?.code == .badConfiguration
+            )
         }
     }
 }

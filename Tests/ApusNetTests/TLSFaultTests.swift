@@ -131,14 +131,44 @@ struct CertificateFault: Sendable, CustomTestStringConvertible {
         wrongName("another IPv6 address", host: "::1", addresses: ["::2"], words: ["IP Address:0:0:0:0:0:0:0:2"]),
         wrongName("an address as a name", host: "127.0.0.1", names: ["127.0.0.1"], words: ["DNS:127.0.0.1"]),
         wrongName("the host as a common name only", commonName: "shop.example", words: ["no host at all"]),
-        wrongName("the host as a common name beside another", names: ["other.example"], commonName: "shop.example", words: ["DNS:other.example"]),
-        wrongName("the host as a common name beside an address", addresses: ["127.0.0.1"], commonName: "shop.example", words: ["IP Address:127.0.0.1"]),
+        wrongName(
+            "the host as a common name beside another",
+            names: ["other.example"],
+            commonName: "shop.example",
+            words: ["DNS:other.example"]
+        ),
+        wrongName(
+            "the host as a common name beside an address",
+            addresses: ["127.0.0.1"],
+            commonName: "shop.example",
+            words: ["IP Address:127.0.0.1"]
+        ),
         wrongName("a NUL behind the host", names: ["shop.example\0.evil.test"], words: ["NUL"]),
-        wrongName("a wildcard for two labels", host: "a.b.shop.test", names: ["*.shop.test"], words: ["DNS:*.shop.test"]),
+        wrongName(
+            "a wildcard for two labels",
+            host: "a.b.shop.test",
+            names: ["*.shop.test"],
+            words: ["DNS:*.shop.test"]
+        ),
         wrongName("a wildcard for none", host: "shop.test", names: ["*.shop.test"], words: ["DNS:*.shop.test"]),
-        wrongName("a wildcard in front of a part of a label", host: "my-shop.example.test", names: ["*shop.example.test"], words: ["DNS:*shop.example.test"]),
-        wrongName("a wildcard behind a part of a label", host: "shop1.example.test", names: ["shop*.example.test"], words: ["DNS:shop*.example.test"]),
-        wrongName("a wildcard inside", host: "www.shop.example.test", names: ["www.*.example.test"], words: ["DNS:www.*.example.test"]),
+        wrongName(
+            "a wildcard in front of a part of a label",
+            host: "my-shop.example.test",
+            names: ["*shop.example.test"],
+            words: ["DNS:*shop.example.test"]
+        ),
+        wrongName(
+            "a wildcard behind a part of a label",
+            host: "shop1.example.test",
+            names: ["shop*.example.test"],
+            words: ["DNS:shop*.example.test"]
+        ),
+        wrongName(
+            "a wildcard inside",
+            host: "www.shop.example.test",
+            names: ["www.*.example.test"],
+            words: ["DNS:www.*.example.test"]
+        ),
         wrongName("a wildcard for everybody", names: ["*"], words: ["DNS:*"]),
         wrongName("a wildcard for a top-level domain", names: ["*.example"], words: ["DNS:*.example"]),
         wrongName("a wildcard for an address", host: "127.0.0.1", names: ["*.0.0.1"], words: ["DNS:*.0.0.1"]),
@@ -216,9 +246,17 @@ struct TLSFaultTests {
             for trusted in [root.certificate, intermediate.certificate, identity.certificateChain] {
                 var client = TLSConfiguration()
                 client.trust = .roots([trusted])
-                let result = try await handshake(host: "shop.example", client, TLSServerConfiguration(identity: identity))
+                let result = try await handshake(
+                    host: "shop.example",
+                    client,
+                    TLSServerConfiguration(identity: identity)
+                )
                 #expect(result.client == nil)
-                let other = try await handshake(host: "other.example", client, TLSServerConfiguration(identity: identity))
+                let other = try await handshake(
+                    host: "other.example",
+                    client,
+                    TLSServerConfiguration(identity: identity)
+                )
                 #expect((other.client as? TLSError)?.code == .hostMismatch)
             }
         }

@@ -114,7 +114,10 @@ struct TLSListenerTests {
 
     // MARK: Replacing the certificate
 
-    @Test("a new certificate is shown from the next handshake on, and open connections go on", arguments: [TLSVersion.tls12, .tls13])
+    @Test(
+        "a new certificate is shown from the next handshake on, and open connections go on",
+        arguments: [TLSVersion.tls12, .tls13]
+    )
     func update(version: TLSVersion) async throws {
         let fixture = try TLSFixture(version: version)
         let context = try TLSServerContext(fixture.server)
@@ -213,9 +216,10 @@ struct TLSListenerTests {
             ),
         ]
         let wanted = [ClientCase(), ClientCase(identity: good)] + bad
-        let required = [
-            ClientCase(code: .certificateRequired, word: "shows no certificate"), ClientCase(identity: good),
-        ] + bad
+        let required =
+            [
+                ClientCase(code: .certificateRequired, word: "shows no certificate"), ClientCase(identity: good),
+            ] + bad
         try await withTestLoop {
             for (rule, cases) in [
                 (TLSServerConfiguration.ClientCertificates.none, [ClientCase(), ClientCase(identity: good)]),
@@ -240,7 +244,10 @@ struct TLSListenerTests {
         }
     }
 
-    @Test("a session with a client certificate is resumed, and the server still knows whose it is", arguments: [TLSVersion.tls12, .tls13])
+    @Test(
+        "a session with a client certificate is resumed, and the server still knows whose it is",
+        arguments: [TLSVersion.tls12, .tls13]
+    )
     func resumedClientCertificate(version: TLSVersion) async throws {
         var fixture = try TLSFixture(version: version)
         let identity = try fixture.authority.issue(names: ["a client"], purpose: .client)

@@ -40,7 +40,10 @@ final class OpenSSLEngine: TLSEngine {
         let isLiteral = (try? SocketAddress(name, port: 0)) != nil
         // RFC 6066 §3: literal addresses are not sent as server names.
         if !isLiteral, apus_ssl_set_server_name(ssl, name) != 1 {
-            throw TLSError(.badConfiguration, "“\(name)” is no name that a server can be asked for: \(OpenSSLErrors.take())")
+            throw TLSError(
+                .badConfiguration,
+                "“\(name)” is no name that a server can be asked for: \(OpenSSLErrors.take())"
+            )
         }
         if isVerifying {
             let parameters = SSL_get0_param(ssl)

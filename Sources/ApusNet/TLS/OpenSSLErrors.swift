@@ -22,7 +22,8 @@ enum OpenSSLErrors {
         switch apus_error_reason(code) {
         case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST:
             let guess =
-                isClient ? "Is it a port for plain text, such as http?" : "Does it speak plain http to a port for https?"
+                isClient
+                ? "Is it a port for plain text, such as http?" : "Does it speak plain http to a port for https?"
             return TLSError(.notTLS, "\(action): what came from \(peer) is not TLS. \(guess)")
         case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_NO_SHARED_CIPHER, SSL_R_NO_PROTOCOLS_AVAILABLE, SSL_R_VERSION_TOO_LOW,
             SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:

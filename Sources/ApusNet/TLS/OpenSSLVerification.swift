@@ -89,7 +89,8 @@ enum OpenSSLVerification {
             return "somebody without a name"
         }
         let text = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return "“\(String(text.unicodeScalars.filter { !$0.properties.isDefaultIgnorableCodePoint && $0.value >= 32 }))”"
+        return
+            "“\(String(text.unicodeScalars.filter { !$0.properties.isDefaultIgnorableCodePoint && $0.value >= 32 }))”"
     }
 
     /// `2024-05-01`.

@@ -15,7 +15,8 @@ extension TLSConfiguration.Identity {
         let chain = try PEMFile.read(certificateFile, orThrow: .badCertificateFile)
         self.init(
             certificateChain: chain,
-            privateKey: try keyFile.map { path throws(TLSError) in try PEMFile.read(path, orThrow: .badKeyFile) } ?? chain,
+            privateKey: try keyFile.map { path throws(TLSError) in try PEMFile.read(path, orThrow: .badKeyFile) }
+                ?? chain,
             password: password
         )
     }

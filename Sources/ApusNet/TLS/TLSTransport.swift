@@ -243,7 +243,9 @@ package final class TLSTransport: Transport {
     }
 
     private func endLower() {
-        if isOpen { lower.finishSending() } else { lower.close() }
+        // Half-closing ends with close_notify (RFC 8446 §6.1). A FIN besides tells the peer nothing new, and nginx takes it for a client that has
+        // gone: it drops the request.
+        if !isOpen { lower.close() }
     }
 
     /// Throws away what has come. Returns whether more may.
