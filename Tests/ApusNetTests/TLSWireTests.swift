@@ -281,6 +281,30 @@ struct TLSWireTests {
         }
     }
 
+    @Test("inside TLS the reason of a failure is told as outside, on both sides")
+    func failureInside() async throws {
+        var fixture = try TLSFixture()
+        fixture.client.applicationProtocols = ["h2"]
+        fixture.server.applicationProtocols = ["http/1.1"]
+        let mismatch = fixture
+        let plain = try TLSFixture()
+        try await withVirtualTime {
+            let left = try await leaks {
+                let (near, far) = try await plain.streams()
+                async let accepting = tlsError { try await far.startTLS(server: mismatch.server) }
+                let refusal = await tlsError {
+                    try await near.startTLS(host: "localhost", configuration: mismatch.client)
+                }
+                let reason = await accepting
+                #expect(refusal?.code == .alert)
+                #expect(refusal?.description.contains("no application protocol") == true)
+                #expect(reason?.code == .protocolError)
+                #expect(reason?.description.contains("ALPN") == true)
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
     @Test("TLS inside TLS goes through a pipe of one byte")
     func byteByByteInside() async throws {
         let fixture = try TLSFixture()

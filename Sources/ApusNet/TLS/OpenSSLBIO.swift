@@ -43,7 +43,9 @@ final class OpenSSLBIO {
 
     private func write(_ bytes: UnsafeRawBufferPointer) {
         guard writeError == nil else { return }
-        let count = unsent.isEmpty ? send(bytes) : 0
+        // After an error this is the alert that tells the peer. With TLS below, sending it now would empty OpenSSL's one queue of errors
+        // before anybody has looked at it.
+        let count = unsent.isEmpty && ERR_peek_error() == 0 ? send(bytes) : 0
         if count < bytes.count, writeError == nil { unsent.append(contentsOf: bytes[count...]) }
     }
 

@@ -194,7 +194,11 @@ final class OpenSSLEngine: TLSEngine {
 
     private func failure(_ code: Int32, _ action: String) -> TLSError {
         let error = ERR_peek_error()
-        defer { ERR_clear_error() }
+        defer {
+            ERR_clear_error()
+            // An alert that says why.
+            _ = bio.flush()
+        }
         transportError = nil
         if let lowerError = bio.readError {
             transportError = lowerError

@@ -8,6 +8,6 @@ public struct TLSInfo: Sendable, Hashable {
     public var applicationProtocol: String?
     /// Whether an earlier session was resumed.
     public var isResumed: Bool
-    /// The peer's own certificate, as PEM; nil if it showed none.
+    /// The peer's own certificate, as PEM; nil if it showed none. It was checked, unless verification is off.
     public var peerCertificate: String?
 }

@@ -223,6 +223,7 @@ package final class TLSTransport: Transport {
             // To everybody else it is closed from now on.
             gone.release()
             descriptor = gone
+            lower.descriptor.unwatch()
             loop.endWaits(token, with: .closed)
         } else {
             gone.release()
