@@ -254,6 +254,40 @@ struct TLSWireTests {
         }
     }
 
+    @Test("a reset in the handshake is said to be that, by both sides", arguments: [0, 100])
+    func reset(read count: Int) async throws {
+        let fixture = try TLSFixture()
+        try await withTestLoop {
+            let left = try await leaks {
+                for isClient in [true, false] {
+                    let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
+                    async let accepting = listener.accept()
+                    let ours = try await TCPStream.connect(to: listener.address)
+                    let peer = try await accepting
+                    await listener.close()
+                    async let shaking = error {
+                        if isClient {
+                            try await ours.startTLS(host: "localhost", configuration: fixture.client)
+                        } else {
+                            try await ours.startTLS(server: fixture.server)
+                        }
+                    }
+                    if isClient, count > 0 { _ = try await peer.read(exactly: count) }
+                    if !isClient, count > 0 { try await peer.write([22, 3, 1, 2, 0, 1]) }
+                    await peer.abort()
+                    let error = await shaking as? NetError
+                    #expect(error?.code == .connectionReset || error?.code == .brokenPipe)
+                    let name = isClient ? "localhost" : "127.0.0.1"
+                    #expect(
+                        error?.description.contains("The TLS handshake with \(name)") == true,
+                        "\(String(describing: error))"
+                    )
+                }
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
     @Test("records may come in pieces of a single byte", arguments: [TLSVersion.tls12, .tls13])
     func byteByByte(version: TLSVersion) async throws {
         let fixture = try TLSFixture(version: version)

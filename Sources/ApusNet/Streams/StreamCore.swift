@@ -181,15 +181,6 @@ package final class StreamCore {
     }
 
     private func wait(toRead: Bool, deadline: Int64) async throws {
-        do {
-            try await waitUntilReady(toRead: toRead, deadline: deadline)
-        } catch {
-            if !toRead { transport.abandonSend() }
-            throw error
-        }
-    }
-
-    private func waitUntilReady(toRead: Bool, deadline: Int64) async throws {
         let descriptor = transport.descriptor
         while true {
             let outcome: WaitOutcome
@@ -204,10 +195,14 @@ package final class StreamCore {
             switch outcome {
             case .ready: return
             case .cancelled:
-                try Task.checkCancellation()
+                if Task.isCancelled {
+                    if !toRead { transport.abandonSend() }
+                    throw CancellationError()
+                }
                 // The cancellation of an earlier wait, or of the stream's other user, came late: this task goes on.
                 continue
             case .timedOut:
+                if !toRead { transport.abandonSend() }
                 throw NetError(
                     .timedOut,
                     "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."

@@ -206,6 +206,11 @@ final class OpenSSLEngine: TLSEngine {
         }
         if let refusal { return fail(refusal.error(host: peer, isClient: isClient)) }
         let isOver = code == SSL_ERROR_SYSCALL && error == 0 || code == SSL_ERROR_ZERO_RETURN
+        if isOver, let lowerError = bio.writeError, lowerError.code == .connectionReset {
+            // The system tells of a reset once: writing has heard of it, and reading finds an end.
+            transportError = lowerError
+            return TLSError(.protocolError, "\(action): \(lowerError)")
+        }
         if isOver {
             let truncated = TLSError(
                 .truncated,
