@@ -145,6 +145,23 @@ struct TLSRecordTests {
         }
     }
 
+    @Test("a peer that makes us answer for ever, and never reads, costs a bounded memory and then its connection")
+    func asksForEver() async throws {
+        try await withVirtualTime {
+            try await withRawServer(.tls12) { client, server, _ in
+                async let asking = error {
+                    while true { try await server.renegotiate() }
+                }
+                let refusal = await netError { try await client.read() }
+                await client.close()
+                let broken = await asking
+                #expect((broken as? NetError)?.code == .brokenPipe)
+                #expect((refusal?.cause as? TLSError)?.code == .protocolError)
+                #expect(refusal?.description.contains("takes no answer") == true)
+            }
+        }
+    }
+
     @Test("keys may be changed on the way (TLS 1.3)")
     func keyUpdate() async throws {
         try await withVirtualTime {

@@ -16,6 +16,9 @@ final class OpenSSLBIO {
     private var unsent: [UInt8] = []
     private var sentCount = 0
 
+    /// More waits only if a peer makes us answer and never reads, with renegotiations that we refuse for example: then nothing more is read.
+    static let unsentLimit = 256 * 1024
+
     init(over lower: any Transport) { self.lower = lower }
 
     /// Makes `ssl`, which must not outlive this, read and write here.
@@ -63,6 +66,10 @@ final class OpenSSLBIO {
 
     private func read(into buffer: UnsafeMutableRawBufferPointer, _ bio: OpaquePointer) -> Int32 {
         guard readError == nil else { return -1 }
+        guard unsentCount <= Self.unsentLimit else {
+            apus_bio_retry_read(bio)
+            return -1
+        }
         do throws(NetError) {
             if let count = try lower.receive(into: buffer) { return Int32(count) }
             apus_bio_retry_read(bio)

@@ -20,9 +20,6 @@ final class OpenSSLEngine: TLSEngine {
     /// The certificate that verification refused: OpenSSL forgets it with the handshake.
     private var refusal: OpenSSLVerification.Refusal?
 
-    /// More encrypted bytes than this wait only if a peer makes us answer and never reads, with refused renegotiations for example.
-    private static let unsentLimit = 256 * 1024
-
     init(client context: OpenSSLContext, over lower: any Transport, host: String, isVerifying: Bool) throws(TLSError) {
         // A name may end with the root's dot; certificates and RFC 6066 §3 know none.
         let name = host.last == "." ? String(host.dropLast()) : host
@@ -111,7 +108,7 @@ final class OpenSSLEngine: TLSEngine {
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Int? {
         if let fatal { throw fatal }
-        if !bio.flush(), bio.unsentCount > Self.unsentLimit {
+        if !bio.flush(), bio.unsentCount > OpenSSLBIO.unsentLimit {
             throw fail(TLSError(.protocolError, "\(peer) asks over TLS for ever, and takes no answer."))
         }
         ERR_clear_error()
@@ -159,6 +156,8 @@ final class OpenSSLEngine: TLSEngine {
     func flush() -> Bool { bio.flush() }
 
     var hasPending: Bool { SSL_has_pending(ssl) == 1 }
+
+    var hasFailed: Bool { fatal != nil }
 
     private(set) var transportError: NetError?
 

@@ -28,6 +28,9 @@ protocol TLSEngine: AnyObject {
     /// Whether a read would find something that has left the transport already.
     var hasPending: Bool { get }
 
+    /// Whether TLS itself is over, by an error: nothing is worth waiting for.
+    var hasFailed: Bool { get }
+
     /// The transport's own error, where that is what the last one came from.
     var transportError: NetError? { get }
 

@@ -217,7 +217,9 @@ package final class TLSTransport: Transport {
 
     /// Ends the transport below as this one has ended, once everything is sent.
     private func end() {
-        guard !engine.flush(), loop.closedError == nil, let gone = try? loop.register(-1) else { return endLower() }
+        guard !engine.flush(), !engine.hasFailed, loop.closedError == nil, let gone = try? loop.register(-1) else {
+            return endLower()
+        }
         let token = lower.descriptor.token
         if !isOpen {
             // To everybody else it is closed from now on.
