@@ -126,7 +126,10 @@ let package = Package(
         // Tests.
         .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),
         .testTarget(name: "ApusRuntimeTests", dependencies: ["ApusRuntime", "ApusTesting", "CApus", .logging]),
-        .testTarget(name: "ApusNetTests", dependencies: ["ApusNet", "ApusRuntime", "ApusTesting", .logging]),
+        .testTarget(
+            name: "ApusNetTests",
+            dependencies: ["ApusNet", "ApusRuntime", "ApusTesting", .logging, .openSSL]
+        ),
         .testTarget(
             name: "ApusHTTPClientTests",
             dependencies: [

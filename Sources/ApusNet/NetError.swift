@@ -87,10 +87,13 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
     public var code: Code
     /// The system's error number, where there is one.
     public var errno: Int32?
+    /// The error below, such as the ``TLSError`` that ended a connection over TLS.
+    public var cause: (any Error)?
     private var message: String
 
-    package init(_ code: Code, _ message: String) {
+    package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code
+        self.cause = cause
         self.message = message
     }
 
@@ -102,6 +105,13 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
         self.code = code
         self.errno = errno
         message = "\(action): \(String(cString: strerror(errno)))\(Self.advice(code))"
+    }
+
+    /// The same error, with what it happened in.
+    func during(_ action: String) -> NetError {
+        var result = self
+        result.message = "\(action): \(message)"
+        return result
     }
 
     /// Whether a deadline caused this.

@@ -23,6 +23,10 @@ package protocol Transport: AnyObject {
     /// Writes up to `count` bytes of the file `fd` from `offset` without bringing them here, as sendfile(2) does.
     func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer
 
+    /// Tells that the bytes which ``send(_:)`` had no room for do not come again: their writer was cancelled, or has waited for too long. A
+    /// part of them may be sent all the same.
+    func abandonSend()
+
     /// Tells the peer that nothing more comes; reading goes on.
     func finishSending()
 
@@ -56,4 +60,6 @@ extension Transport {
     }
 
     package func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer { .unsupported }
+
+    package func abandonSend() {}
 }

@@ -18,7 +18,7 @@ func withConnection(
             guard let loop = EventLoop.current else { return }
             // Nobody waits for it, so that it does not hold virtual time.
             let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
-            let core = ServerCore(listener: listener.handle, configuration: configuration, handler: handler)
+            let core = try ServerCore(listener: listener.handle, configuration: configuration, handler: handler)
             let (near, far) = try MemoryTransport.pair(capacity: 65_536, on: loop)
             core.adopt(far, on: loop)
             let client = TCPStream(near, on: loop)

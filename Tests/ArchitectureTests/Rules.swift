@@ -82,7 +82,9 @@ enum Rules {
         "Sources/ApusNet/Pipes/PipeCalls.swift",
         "Sources/ApusNet/Pipes/PipeTransport.swift",  // EAGAIN
         "Sources/ApusNet/Streams/SourceFile.swift",
-        "Sources/ApusNet/TLS/OpenSSLContext.swift",  // getenv, access
+        "Sources/ApusNet/TLS/OpenSSLTrust.swift",  // opendir
+        "Sources/ApusNet/TLS/TLSFiles.swift",
+        "Sources/ApusNet/TLS/TLSKeyLog.swift",
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",

@@ -198,10 +198,14 @@ package final class StreamCore {
             switch outcome {
             case .ready: return
             case .cancelled:
-                try Task.checkCancellation()
+                if Task.isCancelled {
+                    if !toRead { transport.abandonSend() }
+                    throw CancellationError()
+                }
                 // The cancellation of an earlier wait, or of the stream's other user, came late: this task goes on.
                 continue
             case .timedOut:
+                if !toRead { transport.abandonSend() }
                 throw NetError(
                     .timedOut,
                     "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."

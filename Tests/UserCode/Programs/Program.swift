@@ -36,6 +36,7 @@ nonisolated let uses: [(String, Use)] = [
     ("locks and queues", { try await SyncUse.run($0) }),
     ("UDP", { try await DatagramUse.run($0) }),
     ("pipes", { try await PipeUse.run($0) }),
+    ("TLS", { try await TLSUse.run($0) }),
     ("errors", { try await ErrorUse.run($0) }),
     ("names", { try await NameClashUse.run($0) }),
 ]
