@@ -21,17 +21,17 @@ public final class DeadlineScope: Sendable {
     private let task = Mutex<CancellableTask?>(nil)
 
     init(until deadline: LoopClock.Instant?) {
-        // A closed loop keeps no time.
-        let current = EventLoop.current
-        loop = if let current, current.closedError == nil { current } else { EventLoop.shared }
+        loop = EventLoop.keepingTime
         beginning = loop.clock.now
-        state = Mutex(State(deadline: deadline))
-        setDeadline(deadline)
+        state = Mutex(State())
+        if let deadline { setDeadline(deadline, now: beginning) }
     }
 
-    convenience init(after duration: Duration) {
-        self.init(until: nil)
-        setDeadline(beginning.advanced(by: duration))
+    init(after duration: Duration) {
+        loop = EventLoop.keepingTime
+        beginning = loop.clock.now
+        state = Mutex(State())
+        setDeadline(beginning.advanced(by: duration), now: beginning)
     }
 
     // MARK: For the body
@@ -47,14 +47,17 @@ public final class DeadlineScope: Sendable {
     /// - Parameter deadline: one that has passed cancels the body at once; nil is no deadline.
     /// - Returns: whether it was moved. False when the scope has expired, which cannot be taken back, or is over.
     @discardableResult
-    public func reschedule(to deadline: LoopClock.Instant?) -> Bool { setDeadline(deadline) }
+    public func reschedule(to deadline: LoopClock.Instant?) -> Bool { setDeadline(deadline, now: loop.clock.now) }
 
     /// Moves the deadline to `duration` from now.
     ///
     /// - Parameter duration: zero or less cancels the body at once.
     /// - Returns: whether it was moved. False when the scope has expired, which cannot be taken back, or is over.
     @discardableResult
-    public func reschedule(after duration: Duration) -> Bool { setDeadline(loop.clock.now.advanced(by: duration)) }
+    public func reschedule(after duration: Duration) -> Bool {
+        let now = loop.clock.now
+        return setDeadline(now.advanced(by: duration), now: now)
+    }
 
     // MARK: For the scoped function
 
@@ -93,8 +96,7 @@ public final class DeadlineScope: Sendable {
     // MARK: The timer
 
     @discardableResult
-    private func setDeadline(_ deadline: LoopClock.Instant?) -> Bool {
-        let now = loop.clock.now
+    private func setDeadline(_ deadline: LoopClock.Instant?, now: LoopClock.Instant) -> Bool {
         let (isMoved, expires) = state.withLock { state in
             guard !state.hasExpired, !state.isOver else { return (false, false) }
             state.deadline = deadline
@@ -141,6 +143,13 @@ public final class DeadlineScope: Sendable {
     }
 
     private func cancelTask() { task.withLock { $0?.cancel() } }
+}
+
+extension EventLoop {
+    /// The loop whose timers serve the running task: a closed one keeps no time.
+    static var keepingTime: EventLoop {
+        if let current, current.closedError == nil { current } else { shared }
+    }
 }
 
 /// A task that somebody else may cancel while it lives.

@@ -108,7 +108,7 @@ private struct ChildFailure: Error {
 }
 
 /// Children per group where there are many.
-private let subgroupSize = 256
+let subgroupSize = 256
 
 /// As groups of groups. Swift's runtime searches a group's list of children each time one ends (6.3.1): a hundred thousand that end in
 /// another order than they began took 12 to 22 s in one group, and 1.2 s like this.

@@ -44,11 +44,9 @@ public func wait<Success: Sendable>(
     let watch = TaskWatch(condition, count: tasks.count)
     for task in tasks { task.record.add(watch) }
     defer { for task in tasks { task.record.remove(watch) } }
-    let current = EventLoop.current
-    let loop = if let current, current.closedError == nil { current } else { EventLoop.shared }
     var timer: ScheduledCall?
     if let timeout {
-        if timeout > .zero { timer = loop.schedule(after: timeout) { watch.end() } } else { watch.end() }
+        if timeout > .zero { timer = EventLoop.keepingTime.schedule(after: timeout) { watch.end() } } else { watch.end() }
     }
     defer { timer?.cancel() }
     await withTaskCancellationHandler { await watch.wait() } onCancel: { watch.end() }
