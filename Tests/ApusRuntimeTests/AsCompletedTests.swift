@@ -276,6 +276,26 @@ struct AsCompletedTests {
         }
     }
 
+    /// Of no isolation of its own: it runs with its caller's.
+    private static func sum(_ box: Box) async throws {
+        try await asCompleted(1...3) { $0 } consume: { results in
+            for try await result in results {
+                MainActor.assertIsolated()
+                box.value += result
+            }
+        }
+    }
+
+    private final class Box { var value = 0 }
+
+    @Test("in a function without isolation the consumer runs with that of the function's caller")
+    @MainActor
+    func callersIsolation() async throws {
+        let box = Box()
+        try await Self.sum(box)
+        #expect(box.value == 6)
+    }
+
     @MainActor
     final class Model {
         var lines: [Int] = []

@@ -90,7 +90,7 @@ extension Completions {
                     }
                 }
             }
-            await consumer.run()
+            await consumer.run(isolation: isolation)
             close()
             group.cancelAll()
         }

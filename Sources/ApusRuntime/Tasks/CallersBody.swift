@@ -7,8 +7,9 @@ final class CallersBody<Success>: @unchecked Sendable {
 
     init(_ body: @escaping () async throws -> Success) { self.body = body }
 
-    /// Called once, by the other task.
-    func run() async {
+    /// Called once, by the other task, with the caller's isolation: handed over like this it holds, whereas a task's closure that
+    /// merely captures it runs without (6.3.1).
+    func run(isolation: isolated (any Actor)?) async {
         guard let body else { return }
         do {
             outcome = .success(try await body())
@@ -19,6 +20,6 @@ final class CallersBody<Success>: @unchecked Sendable {
         self.body = nil
     }
 
-    /// What the closure returned or threw. Called by the caller, after ``run()``.
+    /// What the closure returned or threw. Called by the caller, after ``run(isolation:)``.
     var result: Result<Success, any Error> { outcome ?? .failure(CancellationError()) }
 }

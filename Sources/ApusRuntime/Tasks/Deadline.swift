@@ -39,7 +39,7 @@ public func withDeadline<Success>(
     return try await withoutActuallyEscaping(body, do: run)
 }
 
-/// Runs a closure of the caller's as one child, since Swift can cancel only a task. The child captures `isolation`, and so runs with it.
+/// Runs a closure of the caller's as one child, since Swift can cancel only a task.
 func runChild<Success>(
     _ body: CallersBody<Success>,
     in scope: DeadlineScope,
@@ -47,9 +47,8 @@ func runChild<Success>(
 ) async {
     await withTaskGroup(of: Void.self) { group in
         group.addTask {
-            _ = isolation
             scope.begin()
-            await body.run()
+            await body.run(isolation: isolation)
             scope.end()
         }
         await group.waitForAll()
