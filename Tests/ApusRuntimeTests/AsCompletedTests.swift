@@ -22,7 +22,9 @@ struct AsCompletedTests {
     @Test("of nothing ends at once")
     func empty() async throws {
         try await onCleanLoop {
-            let count = try await asCompleted([] as [Int], limit: 3, timeout: .seconds(1)) { $0 } consume: { results in
+            let count = try await asCompleted([] as [Int], limit: 3, timeout: .seconds(1)) {
+                $0
+            } consume: { results in
                 var count = 0
                 for try await _ in results { count += 1 }
                 return count
@@ -34,7 +36,10 @@ struct AsCompletedTests {
     @Test("a limit below 1 is an error that says so", arguments: [0, -1])
     func invalidLimit(limit: Int) async throws {
         let error = await #expect(throws: LoopError.self) {
-            try await asCompleted([1], limit: limit) { $0 } consume: { _ in }
+            try await asCompleted([1], limit: limit) {
+                $0
+            } consume: { _ in
+            }
         }
         #expect(error?.code == .invalidArgument)
     }
@@ -62,7 +67,9 @@ struct AsCompletedTests {
         #expect(gauge.most == limit || gauge.most == limit + 1)
     }
 
-    @Test("A33: when the time is up, waiting throws TimeoutError, the children are cancelled and awaited, and nothing new begins")
+    @Test(
+        "A33: when the time is up, waiting throws TimeoutError, the children are cancelled and awaited, and nothing new begins"
+    )
     func timeout() async throws {
         let begun = Recorder<Int>()
         try await onCleanLoop {
@@ -107,7 +114,9 @@ struct AsCompletedTests {
         let begun = Recorder<Int>()
         try await onCleanLoop {
             await #expect(throws: TimeoutError.self) {
-                try await asCompleted([1, 2], timeout: .seconds(seconds)) { begun.note($0) } consume: { results in
+                try await asCompleted([1, 2], timeout: .seconds(seconds)) {
+                    begun.note($0)
+                } consume: { results in
                     for try await _ in results {}
                 }
             }
@@ -208,7 +217,9 @@ struct AsCompletedTests {
     func cancelledBefore() async throws {
         try await onCleanLoop {
             let task = try currentLoop().spawn {
-                try await asCompleted(0..<10, limit: 2) { _ in try await untilCancelled() } consume: { results in
+                try await asCompleted(0..<10, limit: 2) { _ in
+                    try await untilCancelled()
+                } consume: { results in
                     try await withShield {
                         var count = 0
                         while let _ = try await results.nextResult() { count += 1 }
@@ -278,7 +289,9 @@ struct AsCompletedTests {
 
     /// Of no isolation of its own: it runs with its caller's.
     private static func sum(_ box: Box) async throws {
-        try await asCompleted(1...3) { $0 } consume: { results in
+        try await asCompleted(1...3) {
+            $0
+        } consume: { results in
             for try await result in results {
                 MainActor.assertIsolated()
                 box.value += result
@@ -301,7 +314,9 @@ struct AsCompletedTests {
         var lines: [Int] = []
 
         func load() async throws {
-            try await asCompleted(1...3) { $0 } consume: { results in
+            try await asCompleted(1...3) {
+                $0
+            } consume: { results in
                 for try await result in results {
                     MainActor.assertIsolated()
                     lines.append(result)

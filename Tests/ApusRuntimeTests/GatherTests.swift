@@ -91,7 +91,10 @@ struct GatherTests {
         #expect(cancelled.all.sorted() == [0, 1, 2, 4])
     }
 
-    @Test("A30: the errors of the others, after the first, are reported with their place, and cancellations are not", arguments: [5, 3000])
+    @Test(
+        "A30: the errors of the others, after the first, are reported with their place, and cancellations are not",
+        arguments: [5, 3000]
+    )
     func laterErrors(count: Int) async throws {
         let reported = Recorder<UnhandledError>()
         try await onCleanLoop(exceptionHandler: reported.note) {

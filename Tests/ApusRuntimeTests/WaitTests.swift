@@ -86,7 +86,10 @@ struct WaitTests {
         }
     }
 
-    @Test("cancelling the caller ends the wait at once, before it or in it, and the tasks go on", arguments: [false, true])
+    @Test(
+        "cancelling the caller ends the wait at once, before it or in it, and the tasks go on",
+        arguments: [false, true]
+    )
     func cancelled(before: Bool) async throws {
         try await onCleanLoop {
             let loop = try currentLoop()

@@ -76,7 +76,9 @@ struct Setting: Sendable {
         try await firstSuccess([1, 2]) { _ in try await visit() }.check(report, "a child of firstSuccess", at: here)
         try await staggeredRace([1, 2], delay: .nanoseconds(1)) { _ in try await visit() }
             .check(report, "a child of staggeredRace", at: here)
-        try await asCompleted(1...3, limit: 2) { _ in try await visit() } consume: { results in
+        try await asCompleted(1...3, limit: 2) { _ in
+            try await visit()
+        } consume: { results in
             for try await stages in results { stages.check(report, "a child of asCompleted", at: here) }
             try await visit().check(report, "the consumer of asCompleted", at: here)
         }
@@ -141,7 +143,9 @@ struct Setting: Sendable {
             await Task.yield()
             MainActor.assertIsolated()
         }
-        try await asCompleted([1, 2]) { $0 } consume: { results in
+        try await asCompleted([1, 2]) {
+            $0
+        } consume: { results in
             for try await _ in results { MainActor.assertIsolated() }
         }
         MainActor.assertIsolated()

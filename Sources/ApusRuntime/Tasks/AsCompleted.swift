@@ -39,7 +39,10 @@ public func asCompleted<Elements: Sequence, Success: Sendable, Return>(
     consume: nonisolated(nonsending) (Completions<Success>) async throws -> Return
 ) async throws -> Return where Elements.Element: Sendable {
     if let limit, limit < 1 {
-        throw LoopError(.invalidArgument, "asCompleted(limit: \(limit)): the limit must be at least 1, or nil for none.")
+        throw LoopError(
+            .invalidArgument,
+            "asCompleted(limit: \(limit)): the limit must be at least 1, or nil for none."
+        )
     }
     let elements = Array(elements)
     let loop = EventLoop.current

@@ -81,7 +81,10 @@ public final class Completions<Success: Sendable>: AsyncSequence, Sendable {
                 wakeConsumer()
             }
             guard isAlone else {
-                throw LoopError(.invalidArgument, "Two tasks wait for the results of one asCompleted. Let one take them and hand them on.")
+                throw LoopError(
+                    .invalidArgument,
+                    "Two tasks wait for the results of one asCompleted. Let one take them and hand them on."
+                )
             }
         }
     }

@@ -30,7 +30,8 @@ public func withDeadline<Success>(
     _ body: nonisolated(nonsending) (DeadlineScope) async throws -> Success
 ) async throws -> Success {
     // A local function: see `withTimeout`.
-    func run(_ body: nonisolated(nonsending) @escaping (DeadlineScope) async throws -> Success) async throws -> Success {
+    func run(_ body: nonisolated(nonsending) @escaping (DeadlineScope) async throws -> Success) async throws -> Success
+    {
         let scope = DeadlineScope(until: deadline)
         let timed = CallersBody { try await body(scope) }
         await runChild(timed, in: scope, isolation: #isolation)

@@ -89,7 +89,9 @@ public final class DeadlineScope: Sendable {
 
     /// - Throws: `expired`, if it was this scope, and only this scope, that cancelled the body.
     func outcome<Success>(of result: Result<Success, any Error>, expired: TimeoutError) throws -> Success {
-        if case .failure(let error) = result, error is CancellationError, hasExpired, !Task.isCancelled { throw expired }
+        if case .failure(let error) = result, error is CancellationError, hasExpired, !Task.isCancelled {
+            throw expired
+        }
         return try result.get()
     }
 

@@ -87,7 +87,10 @@ struct Attempts<Success: Sendable>: Sendable {
             throw CancellationError()
         }
         guard !failures.isEmpty else {
-            throw LoopError(.invalidArgument, "\(name) of nothing: nobody can succeed. Call it with at least one element.")
+            throw LoopError(
+                .invalidArgument,
+                "\(name) of nothing: nobody can succeed. Call it with at least one element."
+            )
         }
         throw AllFailedError(failures.sorted { $0.index < $1.index }.map(\.error))
     }

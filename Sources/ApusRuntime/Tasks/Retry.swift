@@ -46,7 +46,9 @@ public func retry<Success>(
         do {
             return try await body(attempt)
         } catch {
-            if attempt == attempts || error is CancellationError || Task.isCancelled || !shouldRetry(error) { throw error }
+            if attempt == attempts || error is CancellationError || Task.isCancelled || !shouldRetry(error) {
+                throw error
+            }
         }
         try await sleep(for: backoff.delay(afterFailures: attempt, using: &generator))
         attempt += 1

@@ -46,10 +46,18 @@ public func wait<Success: Sendable>(
     defer { for task in tasks { task.record.remove(watch) } }
     var timer: ScheduledCall?
     if let timeout {
-        if timeout > .zero { timer = EventLoop.keepingTime.schedule(after: timeout) { watch.end() } } else { watch.end() }
+        if timeout > .zero {
+            timer = EventLoop.keepingTime.schedule(after: timeout) { watch.end() }
+        } else {
+            watch.end()
+        }
     }
     defer { timer?.cancel() }
-    await withTaskCancellationHandler { await watch.wait() } onCancel: { watch.end() }
+    await withTaskCancellationHandler {
+        await watch.wait()
+    } onCancel: {
+        watch.end()
+    }
     try Task.checkCancellation()
     var (done, pending): ([LoopTask<Success>], [LoopTask<Success>]) = ([], [])
     for task in tasks {

@@ -3,7 +3,9 @@ import Apus
 
 func program() async throws {
     var total = 0
-    try await asCompleted(1...100) { number in total += number } consume: { results in
+    try await asCompleted(1...100) { number in
+        total += number
+    } consume: { results in
         for try await _ in results {}
     }
     print(total)

@@ -53,7 +53,8 @@ enum CombinatorUse {
             return name
         }
         let either = try await firstSuccess({ 1 }, { 1 })
-        let replica = try await staggeredRace(1...3, delay: .seconds(60), discard: { _ in }, onFailure: { _ in }) { number in
+        let replica = try await staggeredRace(1...3, delay: .seconds(60), discard: { _ in }, onFailure: { _ in }) {
+            number in
             if number == 1 { throw Unexpected(description: "expected") }
             return number
         }
@@ -74,7 +75,9 @@ enum CombinatorUse {
                 break
             }
         }
-        let count = try await asCompleted(1...5, limit: 2) { $0 } consume: { results in
+        let count = try await asCompleted(1...5, limit: 2) {
+            $0
+        } consume: { results in
             var count = 0
             while let result = try await results.nextResult() {
                 if case .success = result { count += 1 }

@@ -52,7 +52,9 @@ final class PageModel {
         }
         try await withShield { note("shield") }
         try await retry { attempt in note("attempt \(attempt)") }
-        try await asCompleted([1]) { $0 } consume: { results in
+        try await asCompleted([1]) {
+            $0
+        } consume: { results in
             for try await result in results { note("result \(result)") }
         }
         let winner = try await race({ await self.title }, { await self.title })

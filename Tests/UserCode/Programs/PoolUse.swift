@@ -46,7 +46,9 @@ enum PoolUse {
             return hours
         }
         try expect(first == 1 && mirror == "answer" && replica == 0, "races off any loop")
-        let sum = try await asCompleted(1...10, limit: 3, timeout: .seconds(60)) { $0 } consume: { results in
+        let sum = try await asCompleted(1...10, limit: 3, timeout: .seconds(60)) {
+            $0
+        } consume: { results in
             var sum = 0
             for try await result in results { sum += result }
             return sum
