@@ -97,6 +97,19 @@ struct Setting: Sendable {
         for stages in try await gather(0..<3, { _ in try await visit() }) {
             stages.check(report, "a child of gather", at: here)
         }
+        try await race({ try await visit() }, { try await visit() }).check(report, "a child of race", at: here)
+        try await firstSuccess([1, 2]) { _ in try await visit() }.check(report, "a child of firstSuccess", at: here)
+        try await staggeredRace([1, 2], delay: .nanoseconds(1)) { _ in try await visit() }
+            .check(report, "a child of staggeredRace", at: here)
+        try await asCompleted(1...3, limit: 2) { _ in
+            try await visit()
+        } consume: { results in
+            for try await stages in results { stages.check(report, "a child of asCompleted", at: here) }
+            try await visit().check(report, "the consumer of asCompleted", at: here)
+        }
+        try await withDeadline(nil) { _ in try await visit() }.check(report, "withDeadline's body", at: here)
+        try await withShield { try await visit() }.check(report, "withShield's body", at: here)
+        try await retry { _ in try await visit() }.check(report, "retry's body", at: here)
         try await Self.concurrent(self).check(report, "a @concurrent function", at: here)
         try await withTimeout(.seconds(60)) { try await visit() }.check(report, "withTimeout's body", at: here)
         try await Task(executorPreference: loop) { try await visit() }.value
@@ -146,6 +159,20 @@ struct Setting: Sendable {
     @MainActor
     private func mainActorVisit() async throws -> Stages {
         let stages = try await visit()
+        MainActor.assertIsolated()
+        try await withDeadline(nil) { _ in
+            await Task.yield()
+            MainActor.assertIsolated()
+        }
+        try await withShield {
+            await Task.yield()
+            MainActor.assertIsolated()
+        }
+        try await asCompleted([1, 2]) {
+            $0
+        } consume: { results in
+            for try await _ in results { MainActor.assertIsolated() }
+        }
         MainActor.assertIsolated()
         return stages
     }

@@ -4,7 +4,7 @@
 /// without anybody having asked for ``value``, the error is reported through ``EventLoop/Options/exceptionHandler``.
 public final class LoopTask<Success: Sendable>: Sendable {
     private let task: Task<Success, any Error>
-    private let record: TaskRecord
+    let record: TaskRecord
 
     init(_ task: Task<Success, any Error>, _ record: TaskRecord) {
         self.task = task
@@ -21,6 +21,9 @@ public final class LoopTask<Success: Sendable>: Sendable {
 
     /// Whether ``cancel()`` was called.
     public var isCancelled: Bool { task.isCancelled }
+
+    /// Whether the task has ended, with a value or an error.
+    public var isFinished: Bool { record.isFinished }
 
     /// What the task returns.
     ///
