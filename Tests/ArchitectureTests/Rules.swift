@@ -70,6 +70,8 @@ enum Rules {
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",
+        "Sources/ApusRuntime/Signals/Signal.swift",  // the numbers
+        "Sources/ApusRuntime/Signals/SignalListener.swift",
         "Sources/ApusNet/Connector.swift",
         "Sources/ApusNet/NetError.swift",
         "Sources/ApusNet/DNS/SystemQuery.swift",

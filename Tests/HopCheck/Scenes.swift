@@ -24,7 +24,7 @@ enum Scene {
     ]
 
     /// Prints the error that a scene should not have.
-    private static func play(_ body: () throws -> Void) -> Int32 {
+    static func play(_ body: () throws -> Void) -> Int32 {
         do {
             try body()
             return 0
@@ -34,9 +34,9 @@ enum Scene {
         }
     }
 
-    private static func untilCancelled() async throws { try await sleep(for: .seconds(Int64.max)) }
+    static func untilCancelled() async throws { try await sleep(for: .seconds(Int64.max)) }
 
-    private static var sigintIsDefault: Bool {
+    static var sigintIsDefault: Bool {
         // The function, which has the same name as its structure.
         let look: (Int32, UnsafePointer<sigaction>?, UnsafeMutablePointer<sigaction>?) -> Int32 = sigaction
         var action = sigaction()
@@ -357,4 +357,4 @@ enum Scene {
 
 /// Swift marks `fork` unavailable, for good reasons; what the library does then must still be known.
 @_silgen_name("fork")
-private func systemFork() -> Int32
+func systemFork() -> Int32

@@ -175,7 +175,10 @@ extension EventLoop {
         state.pointee.monitor?.stop()
         state.pointee.monitor = nil
         state.pointee.isClosed = true
-        for slot in state.pointee.descriptors.open { endWaits(slot.pointee.token, with: .closed) }
+        for slot in state.pointee.descriptors.open {
+            endWaits(slot.pointee.token, with: .closed)
+            slot.pointee.watcher?.loopClosed()
+        }
         while let action = state.pointee.timers.popDue(at: .max) {
             switch action {
             case .resume(let continuation): continuation.resume(returning: .closed)

@@ -8,6 +8,8 @@ struct LoopState: ~Copyable {
     var timers = TimerQueue()
     var descriptors = DescriptorTable()
     var events = ContiguousArray<SelectorEvent>()
+    /// The registrations of ``IOHandle``s, by descriptor: whoever gets the same number from the system later ends them.
+    var handles: [Int32: UInt64] = [:]
     /// The clock as of the last poll, in nanoseconds.
     var now: Int64 = 0
     /// The job that runs now. A task that is *it* was enqueued on this loop, and so resumes here after every wait;
