@@ -63,12 +63,14 @@ enum Rules {
         "Sources/ApusRuntime/Diagnostics/ThreadActivity.swift",
         "Sources/ApusRuntime/Loop/EpollSelector.swift",
         "Sources/ApusRuntime/Loop/EventLoop+Descriptors.swift",  // EPERM
+        "Sources/ApusRuntime/Loop/EventLoop+Handles.swift",  // EPERM, EEXIST
         "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid, poll
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
         "Sources/ApusRuntime/Loop/MainQueue.swift",
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
+        "Sources/ApusRuntime/Tasks/BlockingOutcome.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",
         "Sources/ApusRuntime/Signals/Signal.swift",  // the numbers
         "Sources/ApusRuntime/Signals/SignalListener.swift",

@@ -15,6 +15,7 @@ extension Scene {
         "signals-off-loop": signalsOffLoop,
         "signals-loop-end": signalsLoopEnd,
         "signals-storm": signalsStorm,
+        "runner": runner,
     ]
 
     /// What the process does with a signal: “default”, “ignored” or “handled”.

@@ -36,6 +36,10 @@ public struct LoopStatistics: Sendable {
     public var jobs = 0
     /// Times that the system was asked for events.
     public var polls = 0
+    /// Jobs that wait for their turn now.
+    public var ready = 0
+    /// In debug mode: how long one job has held the loop at most. Nil otherwise: a look at the clock per job is not free.
+    public var longestJob: Duration?
     /// Timers pending now.
     public var timers = 0
     /// Descriptors registered now, in-memory streams included.
