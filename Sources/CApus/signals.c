@@ -121,6 +121,15 @@ int apus_signal_slot_add(struct apus_signal_slot *slot, int number) {
     return error;
 }
 
+void apus_signal_slot_unblock(struct apus_signal_slot *slot) {
+    sigset_t set;
+    sigemptyset(&set);
+    uint64_t wanted = atomic_load(&slot->wanted);
+    for (int number = 1; number <= HIGHEST_SIGNAL; number++)
+        if (wanted & bit_of(number)) sigaddset(&set, number);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 uint64_t apus_signal_slot_take(struct apus_signal_slot *slot) { return atomic_exchange(&slot->pending, 0); }
 
 void apus_signal_slot_free(struct apus_signal_slot *slot) {

@@ -163,6 +163,13 @@ struct SignalTests {
         #expect(result.status == 0)
     }
 
+    @Test("a process that has inherited a mask which blocks everything hears its signals")
+    func blocked() async throws {
+        let result = try await play("signals-blocked")
+        #expect(result.output == "SIGTERM\n")
+        #expect(result.status == 0)
+    }
+
     @Test("listeners that come and go in a storm of signals lose none, and write to no descriptor of others")
     func storm() async throws {
         let result = try await play("signals-storm")

@@ -15,6 +15,7 @@ extension Scene {
         "signals-off-loop": signalsOffLoop,
         "signals-loop-end": signalsLoopEnd,
         "signals-storm": signalsStorm,
+        "signals-blocked": signalsBlocked,
         "runner": runner,
     ]
 
@@ -212,6 +213,23 @@ extension Scene {
                 print("kept: ended")
             }
             print("left: \(openDescriptors().subtracting(before).count)")
+        }
+    }
+
+    /// A process whose threads block everything, as what a libdispatch thread starts inherits it, hears its signals all the same.
+    static func signalsBlocked() -> Int32 {
+        play {
+            var all = sigset_t()
+            sigfillset(&all)
+            pthread_sigmask(SIG_BLOCK, &all, nil)
+            try EventLoop.run {
+                let sequence = try signals(.term)
+                raise(SIGTERM)
+                for await signal in sequence {
+                    print("\(signal)")
+                    break
+                }
+            }
         }
     }
 

@@ -56,6 +56,8 @@ final class SignalListener: DescriptorWatcher, Sendable {
         do {
             let descriptor = try loop.register(eventDescriptor, isAmbient: true)
             descriptor.watch(self, idleDeadline: .max)
+            // A program inherits its parent's mask, and all its threads its own: a signal that all of them block comes to nobody.
+            apus_signal_slot_unblock(slot)
             let bound = LoopBound(descriptor, on: loop)
             state.withLock { $0.descriptor = bound }
         } catch {

@@ -15,6 +15,7 @@
 ///   kind is kept. Signals come in their order, those that come at the same moment by number.
 /// - **Ctrl-C.** While somebody waits for `.int`, it does not cancel the closure of ``EventLoop/run(_:_:)``, and a second one does not end
 ///   the process.
+/// - **Masks.** The thread of the loop that watches is let receive the signals, whatever mask it has inherited.
 /// - **Children.** A program that is executed finds the defaults: the system resets handled signals. So does a forked copy of this one,
 ///   where nothing comes out of the sequence any more.
 /// - **System calls** that a signal interrupts in other threads are restarted (SA_RESTART), except those that never are: see signal(7).

@@ -1,3 +1,4 @@
+import CApus
 import Glibc
 
 /// The end of a task as threads wait for it.

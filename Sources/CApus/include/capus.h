@@ -61,6 +61,8 @@ struct apus_signal_slot;
 struct apus_signal_slot *_Nullable apus_signal_slot_make(int eventfd);
 /// Listens to one more signal; the first listener of a signal installs the handler, with SA_RESTART. 0, or an errno value.
 int apus_signal_slot_add(struct apus_signal_slot *_Nonnull slot, int number);
+/// Lets this thread receive the signals that the slot listens to.
+void apus_signal_slot_unblock(struct apus_signal_slot *_Nonnull slot);
 /// The signals that have come since the last call, as bits: bit 0 is signal 1.
 uint64_t apus_signal_slot_take(struct apus_signal_slot *_Nonnull slot);
 /// Stops listening; the last listener of a signal puts back what was there before it. Afterwards nothing writes to the eventfd.
