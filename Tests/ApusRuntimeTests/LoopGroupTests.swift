@@ -55,7 +55,10 @@ struct LoopGroupTests {
         #expect(before == after)
     }
 
-    @Test("the end of the body ends all loops, leftovers cancelled and awaited, after an error too", arguments: [false, true])
+    @Test(
+        "the end of the body ends all loops, leftovers cancelled and awaited, after an error too",
+        arguments: [false, true]
+    )
     func end(failing: Bool) async throws {
         let ended = Recorder<Int>()
         let loops = Recorder<EventLoop>()

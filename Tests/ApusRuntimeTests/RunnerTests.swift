@@ -216,7 +216,9 @@ struct RunnerTests {
 @Suite("LoopTask.wait")
 struct WaitTests {
     /// `wait` is for synchronous code.
-    private static func wait<Success>(_ task: LoopTask<Success>, _ timeout: Duration? = nil) -> Result<Success, any Error> {
+    private static func wait<Success>(_ task: LoopTask<Success>, _ timeout: Duration? = nil) -> Result<
+        Success, any Error
+    > {
         Result { try task.wait(timeout: timeout) }
     }
 

@@ -15,7 +15,10 @@ struct SignalTests {
         }
     }
 
-    @Test("what cannot be waited for is an error that names it", arguments: [SIGKILL, SIGSTOP, SIGSEGV, SIGILL, 0, -1, 65])
+    @Test(
+        "what cannot be waited for is an error that names it",
+        arguments: [SIGKILL, SIGSTOP, SIGSEGV, SIGILL, 0, -1, 65]
+    )
     func uncatchable(number: Int32) async throws {
         try await onCleanLoop {
             let error = refusal([.winch, Signal(number)])

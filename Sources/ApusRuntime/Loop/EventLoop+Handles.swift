@@ -38,7 +38,8 @@ extension EventLoop {
     /// The number was registered anew, so that what was registered under it before has been closed: the system forgets what is closed,
     /// and refuses what is there twice. Without this, the old handle would take over the new descriptor's registration.
     func forgetStaleHandle(of fd: Int32) {
-        guard let token = state.pointee.handles.removeValue(forKey: fd), let slot = state.pointee.descriptors[token] else {
+        guard let token = state.pointee.handles.removeValue(forKey: fd), let slot = state.pointee.descriptors[token]
+        else {
             return
         }
         forget(slot)

@@ -95,7 +95,10 @@ public final class IOHandle: Sendable {
             )
         case .closed:
             throw loop.closedError
-                ?? LoopError(.descriptorClosed, "Descriptor \(descriptor), or its handle, was closed. Make a new handle.")
+                ?? LoopError(
+                    .descriptorClosed,
+                    "Descriptor \(descriptor), or its handle, was closed. Make a new handle."
+                )
         }
     }
 }

@@ -53,7 +53,9 @@ public final class LoopGroup: Sendable {
     }
 
     private static func start(_ count: Int, _ options: EventLoop.Options) async throws(LoopError) -> LoopGroup {
-        guard count >= 1 else { throw LoopError(.invalidArgument, "A group of \(count) loops cannot be: give at least 1.") }
+        guard count >= 1 else {
+            throw LoopError(.invalidArgument, "A group of \(count) loops cannot be: give at least 1.")
+        }
         guard options.clock == .monotonic else {
             throw LoopError(
                 .invalidArgument,

@@ -46,7 +46,11 @@ extension EventLoop {
         /// Runs `body` with a runner, and closes it.
         ///
         /// - Throws: what `body` throws; what ``close()`` throws.
-        @available(*, noasync, message: "a runner blocks its thread. From asynchronous code write: try await EventLoop.with { … }")
+        @available(
+            *,
+            noasync,
+            message: "a runner blocks its thread. From asynchronous code write: try await EventLoop.with { … }"
+        )
         public static func with<Success>(
             _ options: Options = Options(),
             _ body: (Runner) throws -> Success
@@ -89,7 +93,11 @@ extension EventLoop {
         /// - Returns: what `body` returns.
         /// - Throws: what `body` throws; ``LoopError`` `.loopClosed` after ``close()``, `.nestedRun` if a loop runs on this thread,
         ///   `.wrongThread` on another than the one that made the runner, `.loopForked`, `.systemResources`.
-        @available(*, noasync, message: "run blocks its thread. From asynchronous code write: try await EventLoop.with { … }")
+        @available(
+            *,
+            noasync,
+            message: "run blocks its thread. From asynchronous code write: try await EventLoop.with { … }"
+        )
         public func run<Success: Sendable>(_ body: @escaping @Sendable () async throws -> Success) throws -> Success {
             try checkIdle("run")
             let loop = try loop

@@ -44,7 +44,11 @@ final class SignalListener: DescriptorWatcher, Sendable {
             guard error != 0 else { continue }
             apus_signal_slot_free(slot)
             close(eventDescriptor)
-            throw LoopError(error == EINVAL ? .invalidArgument : .systemResources, errno: error, while: "handling \(signal)")
+            throw LoopError(
+                error == EINVAL ? .invalidArgument : .systemResources,
+                errno: error,
+                while: "handling \(signal)"
+            )
         }
         state.withLock { [eventDescriptor] in $0.eventDescriptor = eventDescriptor }
         loop.perform { self.begin() }
