@@ -30,6 +30,8 @@ public final class HTTPServer: Sendable {
         public var shutdownTimeout: Duration = .seconds(10)
         /// Connections at a time; more wait in the listener's backlog. At least 1.
         public var connectionLimit = 10_000
+        /// Lets servers on several loops share a port (SO_REUSEPORT): the system spreads connections over them. See ``LoopGroup``.
+        public var reusePort = false
         /// What is left of a request's body after its response is read up to this many bytes, to keep the connection.
         public var drainLimit = 64 * 1024
         /// Serves https with this identity; nil serves http.
@@ -71,7 +73,11 @@ public final class HTTPServer: Sendable {
         configuration: Configuration = Configuration(),
         handler: @escaping Handler
     ) async throws -> HTTPServer {
-        let listener = try await TCPListener.bind(host: host, port: port)
+        let listener = try await TCPListener.bind(
+            host: host,
+            port: port,
+            options: .init(reusePort: configuration.reusePort)
+        )
         let loop = listener.eventLoop
         let core = LoopBound(
             try ServerCore(listener: listener.handle, configuration: configuration, handler: handler),

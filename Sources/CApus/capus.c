@@ -24,11 +24,7 @@ static void set_sigpipe(void (*handler)(int)) {
     sigaction(SIGPIPE, &action, NULL);
 }
 
-static void forget_interrupts(void);
-
 static void forked_in_child(void) {
-    // The handler and its eventfd are the parent's: Ctrl-C in the child would cancel the parent, and not end the child.
-    forget_interrupts();
     // What the child executes expects the default: `yes | head` must end. A loop made in the child ignores it again.
     if (atomic_exchange_explicit(&ignores_sigpipe, false, memory_order_relaxed)) set_sigpipe(SIG_DFL);
     // The child has one thread, and none of the parent's loops runs in it: its epoll set is shared with the parent.
@@ -123,40 +119,6 @@ int apus_available_cores(void) {
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static _Atomic int interrupt_eventfd = -1;
-static _Atomic int interrupt_count;
-
-static void interrupted(int signal) {
-    (void)signal;
-    if (atomic_fetch_add(&interrupt_count, 1) > 0) _exit(130);
-    int saved = errno;
-    uint64_t one = 1;
-    int fd = atomic_load(&interrupt_eventfd);
-    if (fd >= 0 && write(fd, &one, sizeof one) < 0) { /* a full eventfd is already readable */ }
-    errno = saved;
-}
-
-bool apus_interrupt_install(int eventfd) {
-    struct sigaction old;
-    if (sigaction(SIGINT, NULL, &old) != 0 || (old.sa_flags & SA_SIGINFO) || old.sa_handler != SIG_DFL) return false;
-    atomic_store(&interrupt_count, 0);
-    atomic_store(&interrupt_eventfd, eventfd);
-    struct sigaction action = {.sa_handler = interrupted, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    return sigaction(SIGINT, &action, NULL) == 0;
-}
-
-void apus_interrupt_remove(void) {
-    struct sigaction current;
-    // Only what is still ours: the program may have installed its own handler meanwhile.
-    if (sigaction(SIGINT, NULL, &current) == 0 && !(current.sa_flags & SA_SIGINFO) && current.sa_handler == interrupted) {
-        struct sigaction action = {.sa_handler = SIG_DFL};
-        sigemptyset(&action.sa_mask);
-        sigaction(SIGINT, &action, NULL);
-    }
-    atomic_store(&interrupt_eventfd, -1);
-}
-
 void apus_ignore_sigpipe(void) {
     struct sigaction old;
     if (atomic_load_explicit(&ignores_sigpipe, memory_order_relaxed)) return;
@@ -164,9 +126,4 @@ void apus_ignore_sigpipe(void) {
         set_sigpipe(SIG_IGN);
         atomic_store_explicit(&ignores_sigpipe, true, memory_order_relaxed);
     }
-}
-
-static void forget_interrupts(void) {
-    apus_interrupt_remove();
-    atomic_store(&interrupt_count, 0);
 }

@@ -256,3 +256,33 @@ private final class Gate: Sendable {
         waiter?.resume()
     }
 }
+
+@Suite("Servers on several loops")
+struct SharedPortTests {
+    @Test("a server on each loop of a group shares one port, and each answers on its own loop")
+    func sharedPort() async throws {
+        try await LoopGroup.with(count: 2) { group in
+            var configuration = HTTPServer.Configuration()
+            configuration.reusePort = true
+            let shared = configuration
+            var servers: [HTTPServer] = []
+            for loop in group.loops {
+                let port = servers.first?.address.port ?? 0
+                servers.append(
+                    try await loop.call {
+                        try await HTTPServer.start(port: port, configuration: shared) { _ in
+                            .text(EventLoop.current?.name ?? "no loop")
+                        }
+                    }
+                )
+            }
+            let url = "http://\(servers[0].address)/"
+            // A connection each, of which the system spreads a hundred over both.
+            let names = try await gather(0..<100, limit: 10) { _ in
+                try await ClientSession.with { try await $0.get(url).text() }
+            }
+            #expect(Set(names) == ["main-0", "main-1"])
+            for server in servers { await server.shutdown() }
+        }
+    }
+}

@@ -13,7 +13,9 @@ enum Rules {
         ImportRule(target: "ApusWire", allowed: ["HTTPTypes"]),
         ImportRule(
             target: "ApusRuntime",
-            allowed: ["CApus", "DequeModule", "HeapModule", "Logging", "CoreMetrics", "Synchronization", "Runtime", "Glibc"]
+            allowed: [
+                "CApus", "DequeModule", "HeapModule", "Logging", "CoreMetrics", "Synchronization", "Runtime", "Glibc",
+            ]
         ),
         ImportRule(
             target: "ApusNet",
@@ -64,6 +66,7 @@ enum Rules {
         "Sources/ApusRuntime/Loop/EpollSelector.swift",
         "Sources/ApusRuntime/Loop/EventLoop+Descriptors.swift",  // EPERM
         "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid
+        "Sources/ApusRuntime/Loop/EventLoop+Handles.swift",  // EPERM, EEXIST
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
         "Sources/ApusRuntime/Loop/ForkSafeLock.swift",  // pthread_mutex
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
@@ -71,7 +74,10 @@ enum Rules {
         "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
+        "Sources/ApusRuntime/Tasks/BlockingOutcome.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",
+        "Sources/ApusRuntime/Signals/Signal.swift",  // the numbers
+        "Sources/ApusRuntime/Signals/SignalListener.swift",
         "Sources/ApusNet/Connector.swift",
         "Sources/ApusNet/NetError.swift",
         "Sources/ApusNet/DNS/SystemQuery.swift",

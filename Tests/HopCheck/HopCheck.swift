@@ -17,6 +17,8 @@ enum HopCheck {
                 await report.attempt("from elsewhere") { try await check.fromElsewhere() }
                 await report.attempt("sessions") { try await check.sessions() }
                 await report.attempt("thread changes") { try await check.threadChanges() }
+                await report.attempt("several loops") { try await check.severalLoops() }
+                await report.attempt("waits") { try await check.waits() }
                 await check.end()
             }
         } catch {

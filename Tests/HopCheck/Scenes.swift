@@ -49,9 +49,9 @@ enum Scene {
         }
     }
 
-    private static func untilCancelled() async throws { try await sleep(for: .seconds(Int64.max)) }
+    static func untilCancelled() async throws { try await sleep(for: .seconds(Int64.max)) }
 
-    private static var sigintIsDefault: Bool {
+    static var sigintIsDefault: Bool {
         // The function, which has the same name as its structure.
         let look: (Int32, UnsafePointer<sigaction>?, UnsafeMutablePointer<sigaction>?) -> Int32 = sigaction
         var action = sigaction()

@@ -8,8 +8,9 @@
 // By line even into a pipe: a scene may end by a signal.
 setlinebuf(stdout)
 if CommandLine.arguments.count > 1 {
-    guard let scene = Scene.all[CommandLine.arguments[1]] else {
-        print("apus-hop-check: no scene “\(CommandLine.arguments[1])”; there are: \(Scene.all.keys.sorted())")
+    let scenes = Scene.all.merging(Scene.ofLoops) { first, _ in first }
+    guard let scene = scenes[CommandLine.arguments[1]] else {
+        print("apus-hop-check: no scene “\(CommandLine.arguments[1])”; there are: \(scenes.keys.sorted())")
         exit(2)
     }
     // The threads of libdispatch block signals, and so does what is started from them: a test, for instance.

@@ -4,12 +4,17 @@ package protocol DescriptorWatcher: AnyObject {
     /// The descriptor became readable, was closed by its peer, or its deadline passed (`.timedOut`).
     func descriptorChanged(_ outcome: WaitOutcome)
 
+    /// The loop has ended, and watches nothing any more.
+    func loopClosed()
+
     /// What the watchdog calls the time spent in ``descriptorChanged(_:)``.
     var jobKind: BlockReport.JobKind { get }
 }
 
 extension DescriptorWatcher {
     package var jobKind: BlockReport.JobKind { .callback }
+
+    package func loopClosed() {}
 }
 
 /// What the loop knows about one descriptor, or about one end of an in-memory stream (`fd` is -1 then).
@@ -58,6 +63,9 @@ struct DescriptorState {
 
     /// A file, which epoll refuses (EPERM): always ready.
     @usableFromInline var isAlwaysReady = false
+
+    /// A descriptor that others read and write (``IOHandle``): nothing is latched, and each wait asks the selector anew.
+    var isOneShot = false
 
     /// A descriptor of the loop's own (the main queue, Ctrl-C): virtual time does not stand still for it.
     var isAmbient = false

@@ -2,7 +2,7 @@
 import CApus
 import Glibc
 
-/// The selector of Linux: epoll(7), edge-triggered.
+/// The selector of Linux: epoll(7), edge-triggered; one-shot and level-triggered for descriptors that others read.
 struct EpollSelector: Selector, ~Copyable {
     /// The token of the wake-up descriptor; slot tokens never reach it, since their index is 32 bits.
     private static let wakeToken = UInt64.max
@@ -41,11 +41,27 @@ struct EpollSelector: Selector, ~Copyable {
     }
 
     mutating func add(_ fd: Int32, token: UInt64) -> Int32 {
+        let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+        return control(EPOLL_CTL_ADD, fd, token: token, events: events)
+    }
+
+    mutating func addUnarmed(_ fd: Int32, token: UInt64) -> Int32 {
+        control(EPOLL_CTL_ADD, fd, token: token, events: EPOLLONESHOT.rawValue)
+    }
+
+    mutating func arm(_ fd: Int32, token: UInt64, reading: Bool, writing: Bool) -> Int32 {
+        // Level-triggered: what is ready already is an event.
+        var events = EPOLLONESHOT.rawValue
+        if reading { events |= EPOLLIN.rawValue | EPOLLRDHUP.rawValue }
+        if writing { events |= EPOLLOUT.rawValue }
+        return control(EPOLL_CTL_MOD, fd, token: token, events: events)
+    }
+
+    private func control(_ operation: Int32, _ fd: Int32, token: UInt64, events: UInt32) -> Int32 {
         var event = epoll_event()
-        event.events =
-            EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+        event.events = events
         event.data.u64 = token
-        return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno
+        return epoll_ctl(epoll, operation, fd, &event) == 0 ? 0 : errno
     }
 
     mutating func remove(_ fd: Int32) {

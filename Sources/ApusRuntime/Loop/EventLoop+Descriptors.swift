@@ -30,6 +30,7 @@ extension EventLoop {
                 state.pointee.descriptors.release(slot)
                 throw LoopError(.systemResources, errno: error, while: "watching descriptor \(fd)")
             }
+            if !state.pointee.handles.isEmpty { forgetStaleHandle(of: fd) }
         }
         return Descriptor(loop: self, slot: slot)
     }
@@ -39,6 +40,12 @@ extension EventLoop {
         if slot.pointee.fd >= 0, !slot.pointee.isAlwaysReady, !state.pointee.isClosed {
             selector.pointee.remove(slot.pointee.fd)
         }
+        if slot.pointee.isOneShot { state.pointee.handles[slot.pointee.fd] = nil }
+        forget(slot)
+    }
+
+    /// Frees the slot of a descriptor that the selector does not know any more.
+    func forget(_ slot: UnsafeMutablePointer<DescriptorState>) {
         if slot.pointee.timerDeadline != .max { _ = state.pointee.timers.remove(slot.pointee.timer) }
         let reader = slot.pointee.reader.continuation
         let writer = slot.pointee.writer.continuation
@@ -49,6 +56,7 @@ extension EventLoop {
 
     func deliver(_ event: SelectorEvent) {
         guard let slot = state.pointee.descriptors[event.token] else { return }
+        if slot.pointee.isOneShot { return deliverOnce(event.readiness, to: slot) }
         deliver(event.readiness, to: slot)
     }
 

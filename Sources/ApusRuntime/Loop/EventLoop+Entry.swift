@@ -92,27 +92,24 @@ extension EventLoop {
     ) throws -> Success {
         apus_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { apus_set_current_loop(nil) }
-        let isMainThread = getpid() == apus_gettid()
-        let mainQueue: MainQueue?
+        let duties: MainThreadDuties
         do {
-            mainQueue = isMainThread ? try MainQueue(servedBy: self) : nil
+            duties = try MainThreadDuties(of: self, cancel: root.record.cancel)
         } catch {
             close()
             throw error
         }
-        let interrupt = isMainThread && options.signals == .interrupt ? Interrupt(on: self, root.record.cancel) : nil
         startMonitor()
         if let body { root.start(body) }
         turn()
         finishLeftovers()
-        interrupt?.remove()
-        mainQueue?.remove()
+        duties.end()
         close()
         return try root.result.get()
     }
 
     /// Cancels and awaits what was started and not awaited; that may start more.
-    private func finishLeftovers() {
+    func finishLeftovers() {
         let reminder = remindOfLeftovers()
         defer { reminder?.cancel() }
         var rounds = 0
@@ -158,11 +155,14 @@ extension EventLoop {
     }
 
     /// Refuses everything new. Jobs that are left, or come later, run on ``shared``'s thread, as this executor.
-    fileprivate func close() {
+    func close() {
         state.pointee.monitor?.stop()
         state.pointee.monitor = nil
         state.pointee.isClosed = true
-        for slot in state.pointee.descriptors.open { endWaits(slot.pointee.token, with: .closed) }
+        for slot in state.pointee.descriptors.open {
+            endWaits(slot.pointee.token, with: .closed)
+            slot.pointee.watcher?.loopClosed()
+        }
         while let action = state.pointee.timers.popDue(at: .max) {
             switch action {
             case .resume(let continuation): continuation.resume(returning: .closed)
@@ -192,8 +192,8 @@ extension EventLoop {
         }
     }
 
-    private func startMonitor() {
-        guard options.debug else { return }
+    func startMonitor() {
+        guard options.debug, state.pointee.monitor == nil else { return }
         let monitor = BlockMonitor(
             configuration: .init(threshold: options.blockThreshold),
             loopDescription: name,
@@ -212,7 +212,7 @@ private struct RegistryReference: Sendable {
 }
 
 /// The task that a loop runs for: its end is the end of the loop's turn.
-private final class RootTask<Success: Sendable>: Sendable {
+final class RootTask<Success: Sendable>: Sendable {
     let record: TaskRecord
     private let outcome = Mutex<Result<Success, any Error>?>(nil)
 
@@ -239,5 +239,22 @@ private final class RootTask<Success: Sendable>: Sendable {
             self.record.finished(nil)
             loop.perform { loop.state.pointee.isFinished = true }
         }
+    }
+}
+
+/// What a loop does besides when it runs on the process's main thread: it serves the main actor, and hears Ctrl-C.
+struct MainThreadDuties {
+    private let mainQueue: MainQueue?
+    private let interrupt: Interrupt?
+
+    init(of loop: EventLoop, cancel: @escaping () -> Void) throws(LoopError) {
+        let isMainThread = getpid() == apus_gettid()
+        mainQueue = isMainThread ? try MainQueue(servedBy: loop) : nil
+        interrupt = isMainThread && loop.options.signals == .interrupt ? Interrupt(on: loop, cancel) : nil
+    }
+
+    func end() {
+        interrupt?.remove()
+        mainQueue?.remove()
     }
 }

@@ -36,9 +36,12 @@ extension EventLoop {
         // `runSynchronously(on:)`, not `(isolatedTo:taskExecutor:)`: the latter turns every call out of isolation into a
         // re-enqueue, 13,600 instead of 8,200 instructions per request.
         if let monitor = state.pointee.monitor {
+            let start = apus_monotonic_now()
             monitor.jobBegins(taskID: jobTaskID(job), kind: .task)
             job.runSynchronously(on: executor)
             monitor.jobEnded()
+            let length = Duration.nanoseconds(apus_monotonic_now() &- start)
+            state.pointee.statistics.longestJob = max(state.pointee.statistics.longestJob ?? .zero, length)
         } else {
             job.runSynchronously(on: executor)
         }

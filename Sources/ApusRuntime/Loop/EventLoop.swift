@@ -34,6 +34,8 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     /// Virtual time as other threads see it.
     let virtualNow = Atomic<Int64>(0)
     private let forkEpoch = apus_fork_epoch()
+    /// The thread whose ``Runner`` this loop is, while it does not run: nobody else could run a task of the loop. 0 for none.
+    let restingThread = Atomic<Int32>(0)
 
     /// The loop's name, as logs and reports show it.
     public let name: String
@@ -169,6 +171,7 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     public func statistics() -> LoopStatistics? {
         guard isCurrent else { return nil }
         var result = state.pointee.statistics
+        result.ready = state.pointee.ready.count
         result.timers = state.pointee.timers.count
         result.descriptors = state.pointee.descriptors.count
         result.tasks = registry.count

@@ -4,7 +4,8 @@ import Glibc
 
 // The runtime's errors, by who has to act:
 //
-//   you      nestedRun, loopClosed, loopForked, invalidArgument
+//   you      nestedRun, loopClosed, loopForked, invalidArgument, wrongThread, wouldDeadlock,
+//            descriptorInUse, descriptorClosed, busy
 //   the world systemResources (no descriptor, no thread, no memory)
 
 /// What went wrong with an ``EventLoop`` itself.
@@ -12,7 +13,8 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
     /// The kind of a ``LoopError``.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
-            case nestedRun, loopClosed, loopForked, systemResources, invalidArgument
+            case nestedRun, loopClosed, loopForked, systemResources, invalidArgument, wrongThread, wouldDeadlock
+            case descriptorInUse, descriptorClosed, busy
         }
 
         private var kind: Kind
@@ -27,6 +29,16 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
         public static let systemResources = Code(kind: .systemResources)
         /// An argument that cannot be meant.
         public static let invalidArgument = Code(kind: .invalidArgument)
+        /// A ``EventLoop/Runner`` was used on another thread than the one that made it.
+        public static let wrongThread = Code(kind: .wrongThread)
+        /// A thread would wait for a task that only this thread could run.
+        public static let wouldDeadlock = Code(kind: .wouldDeadlock)
+        /// The loop watches the descriptor already, for a stream or another ``IOHandle``.
+        public static let descriptorInUse = Code(kind: .descriptorInUse)
+        /// The descriptor, or its ``IOHandle``, was closed.
+        public static let descriptorClosed = Code(kind: .descriptorClosed)
+        /// Another task waits for the same thing already.
+        public static let busy = Code(kind: .busy)
 
         public var description: String { kind.rawValue }
     }

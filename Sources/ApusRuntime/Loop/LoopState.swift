@@ -8,6 +8,8 @@ struct LoopState: ~Copyable {
     var timers = TimerQueue()
     var descriptors = DescriptorTable()
     var events = ContiguousArray<SelectorEvent>()
+    /// The registrations of ``IOHandle``s, by descriptor: whoever gets the same number from the system later ends them.
+    var handles: [Int32: UInt64] = [:]
     /// The clock as of the last poll, in nanoseconds.
     var now: Int64 = 0
     /// The job that runs now. A task that is *it* was enqueued on this loop, and so resumes here after every wait;
@@ -36,6 +38,10 @@ public struct LoopStatistics: Sendable {
     public var jobs = 0
     /// Times that the system was asked for events.
     public var polls = 0
+    /// Jobs that wait for their turn now.
+    public var ready = 0
+    /// In debug mode: how long one job has held the loop at most. Nil otherwise: a look at the clock per job is not free.
+    public var longestJob: Duration?
     /// Timers pending now.
     public var timers = 0
     /// Descriptors registered now, in-memory streams included.

@@ -20,13 +20,21 @@ struct SelectorEvent {
 
 /// Waits for descriptors on behalf of a loop. One backend per file, chosen at compile time.
 ///
-/// A descriptor is registered once, for its whole life, edge-triggered, in both directions. The token is never a pointer:
+/// A descriptor is registered once, for its whole life, edge-triggered, in both directions; those that others read are armed anew for
+/// each wait. The token is never a pointer:
 /// an event that was already fetched when its descriptor was closed is told apart by its generation.
 protocol Selector: ~Copyable {
     init() throws(LoopError)
 
     /// Registers `fd`. Returns 0 or an errno.
     mutating func add(_ fd: Int32, token: UInt64) -> Int32
+
+    /// Registers `fd` for ``arm(_:token:reading:writing:)``: for descriptors that others read and write. Returns 0 or an errno.
+    mutating func addUnarmed(_ fd: Int32, token: UInt64) -> Int32
+
+    /// Asks for one event of a descriptor that was registered unarmed: at once, if it is ready already, however much of what it had to
+    /// give was taken before. Returns 0 or an errno.
+    mutating func arm(_ fd: Int32, token: UInt64, reading: Bool, writing: Bool) -> Int32
 
     /// Forgets `fd`, which must still be open.
     mutating func remove(_ fd: Int32)

@@ -1,10 +1,14 @@
+import Synchronization
+
 /// A task that ``EventLoop/spawn(name:_:)`` started.
 ///
 /// The loop keeps the task alive, whether or not the handle is kept. If the task ends with an error, and the handle is gone
 /// without anybody having asked for ``value``, the error is reported through ``EventLoop/Options/exceptionHandler``.
 public final class LoopTask<Success: Sendable>: Sendable {
-    private let task: Task<Success, any Error>
+    let task: Task<Success, any Error>
     let record: TaskRecord
+    /// Where threads wait: made by the first ``wait(timeout:)``.
+    let blockingOutcome = Mutex<BlockingOutcome<Success>?>(nil)
 
     init(_ task: Task<Success, any Error>, _ record: TaskRecord) {
         self.task = task

@@ -8,6 +8,9 @@ extension EventLoop {
     /// Tasks that are left when ``run(_:_:)`` or ``with(_:_:)`` ends are cancelled and awaited. On a closed loop the task runs,
     /// and finds that every Apus operation in it throws ``LoopError`` `.loopClosed`.
     ///
+    /// Synchronous code on another thread gets the value, or the error, by ``LoopTask/wait(timeout:)``, and ends the task by
+    /// ``LoopTask/cancel()``: asyncio's `run_coroutine_threadsafe`.
+    ///
     /// - Parameter name: shown by reports and debuggers.
     @discardableResult
     public func spawn<Success: Sendable>(

@@ -96,10 +96,23 @@ int apus_available_cores(void);
 uint32_t apus_fork_epoch(void);
 
 // --- Signals ---------------------------------------------------------------------------------------
-/// Installs the SIGINT handler if SIGINT is at its default: the first signal writes to `eventfd`, the second ends the
-/// process with status 130. Returns false if somebody else handles or ignores SIGINT.
+/// Somebody who listens to signals: which, which have come, and the eventfd that is written to then.
+struct apus_signal_slot;
+/// NULL if there is no memory. Listens to nothing yet.
+struct apus_signal_slot *_Nullable apus_signal_slot_make(int eventfd);
+/// Listens to one more signal; the first listener of a signal installs the handler, with SA_RESTART. 0, or an errno value.
+int apus_signal_slot_add(struct apus_signal_slot *_Nonnull slot, int number);
+/// Lets this thread receive the signals that the slot listens to.
+void apus_signal_slot_unblock(struct apus_signal_slot *_Nonnull slot);
+/// The signals that have come since the last call, as bits: bit 0 is signal 1.
+uint64_t apus_signal_slot_take(struct apus_signal_slot *_Nonnull slot);
+/// Stops listening; the last listener of a signal puts back what was there before it. Afterwards nothing writes to the eventfd.
+void apus_signal_slot_free(struct apus_signal_slot *_Nonnull slot);
+
+/// Handles SIGINT if it is at its default (or was, before somebody listened to it): the first signal that no listener takes writes to
+/// `eventfd`, the second ends the process with status 130. Returns false if somebody else handles or ignores SIGINT.
 bool apus_interrupt_install(int eventfd);
-/// Puts SIGINT's default action back.
+/// Puts SIGINT's default action back. Afterwards nothing writes to the eventfd.
 void apus_interrupt_remove(void);
 /// Ignores SIGPIPE, once, and only if it is at its default.
 void apus_ignore_sigpipe(void);

@@ -1,0 +1,57 @@
+import CApus
+import Synchronization
+
+extension LoopTask {
+    /// Blocks this thread until the task has ended, and gives its value: for synchronous code that hands work to a loop.
+    ///
+    /// ```swift
+    /// // On a thread that knows nothing of the loop, such as a C library's:
+    /// let text = try loop.spawn { try await session.get(url).text() }.wait(timeout: .seconds(10))
+    /// ```
+    ///
+    /// The task goes on when the time has passed: end it with ``cancel()``, or wait again. Not for the main thread while the task needs the
+    /// main actor, which could not run.
+    ///
+    /// - Parameter timeout: real time, whatever the loop's clock is; nil for ever, zero or less to look once.
+    /// - Throws: what the task throws; ``TimeoutError``; ``LoopError`` `.wouldDeadlock` on the loop's own thread, or on that of a
+    ///   ``EventLoop/Runner`` that is not running, `.loopForked` in a forked child.
+    @available(*, noasync, message: "wait blocks its thread. From asynchronous code write: try await task.value")
+    public func wait(timeout: Duration? = nil) throws -> Success {
+        let loop = record.loop
+        if loop.isForked { throw LoopError.forked(loop.name) }
+        if loop.isCurrent {
+            throw LoopError(
+                .wouldDeadlock,
+                "wait() was called on the thread of event loop “\(loop.name)”, which is to run the task. "
+                    + "In asynchronous code await the task's `value`; in a callback, spawn a task that does."
+            )
+        }
+        if loop.restingThread.load(ordering: .relaxed) == apus_gettid() {
+            throw LoopError(
+                .wouldDeadlock,
+                "wait() was called between two runs of event loop “\(loop.name)”, on the thread that is to run the task. "
+                    + "Run the loop instead: `try runner.run { try await task.value }`."
+            )
+        }
+        guard let result = outcome(on: loop).wait(timeout: timeout) else {
+            throw TimeoutError(duration: timeout ?? .zero)
+        }
+        record.received()
+        return try result.get()
+    }
+
+    /// One for all threads that wait, and one task that fills it, however often they ask.
+    private func outcome(on loop: EventLoop) -> BlockingOutcome<Success> {
+        let (outcome, isNew) = blockingOutcome.withLock { stored in
+            if let stored { return (stored, false) }
+            let new = BlockingOutcome<Success>()
+            stored = new
+            return (new, true)
+        }
+        if isNew {
+            // The task and not `self`: a handle that is dropped is still known as dropped.
+            loop.startDetached { [task] in outcome.fill(await task.result) }
+        }
+        return outcome
+    }
+}
