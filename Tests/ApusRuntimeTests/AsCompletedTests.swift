@@ -273,6 +273,21 @@ struct AsCompletedTests {
         }
     }
 
+    @Test("off any loop, from many threads at once, no result is lost", arguments: [nil, 1, 7])
+    func offLoop(limit: Int?) async throws {
+        for _ in 0..<20 {
+            let sum = try await asCompleted(1...200, limit: limit) { number in
+                for _ in 0..<number % 5 { await Task.yield() }
+                return number
+            } consume: { results in
+                var sum = 0
+                for try await result in results { sum += result }
+                return sum
+            }
+            #expect(sum == 20_100)
+        }
+    }
+
     @Test("ten thousand children that end in another order than they began")
     func many() async throws {
         try await onCleanLoop {

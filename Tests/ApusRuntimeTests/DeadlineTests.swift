@@ -219,6 +219,26 @@ struct DeadlineTests {
         }
     }
 
+    @Test("off any loop, from many threads at once, each scope ends with its value or its error")
+    func offLoop() async throws {
+        let outcomes = await gatherResults(0..<2_000, limit: 64) { number in
+            try await withTimeout(.microseconds(number % 50)) {
+                try await withDeadline(nil) { scope in
+                    scope.reschedule(after: .microseconds((number * 7) % 50))
+                    _ = try await gather(
+                        { scope.reschedule(after: .microseconds((number * 13) % 50)) },
+                        { for _ in 0..<number % 20 { await Task.yield() } }
+                    )
+                    if number % 3 == 0 { try await untilCancelled() }
+                }
+            }
+        }
+        for outcome in outcomes {
+            if case .failure(let error) = outcome { #expect(error is TimeoutError) }
+        }
+        #expect(outcomes.count == 2_000)
+    }
+
     @Test("when the caller is cancelled, that is what is thrown")
     func callerCancelled() async throws {
         try await onCleanLoop {

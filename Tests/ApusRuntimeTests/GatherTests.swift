@@ -5,7 +5,7 @@ import Testing
 
 @Suite("gather")
 struct GatherTests {
-    @Test("results are in the elements' order, whatever the order of their ends", arguments: [nil, 1, 3, 1000])
+    @Test("A30: results are in the elements' order, whatever the order of their ends", arguments: [nil, 1, 3, 1000])
     func order(limit: Int?) async throws {
         try await onCleanLoop {
             let results = try await gather(0..<100, limit: limit) { number in
@@ -59,13 +59,13 @@ struct GatherTests {
         #expect(error.map { "\($0)".contains("limit: \(limit)") } == true)
     }
 
-    @Test("of nothing is nothing")
+    @Test("A30: of nothing is nothing")
     func empty() async throws {
         #expect(try await gather([] as [Int]) { $0 } == [])
         #expect(await gatherResults([] as [Int], limit: 0) { $0 }.isEmpty)
     }
 
-    @Test("the first error cancels the others, awaits them, and is thrown")
+    @Test("A30, A36: the first error cancels the others, awaits them, and is thrown")
     func firstError() async throws {
         let cancelled = Recorder<Int>()
         try await onCleanLoop {
@@ -148,7 +148,7 @@ struct GatherTests {
         #expect(begun.count <= 3)
     }
 
-    @Test("cancelling the caller cancels all children, and awaits them")
+    @Test("A30, A36: cancelling the caller cancels all children, and awaits them")
     func parentCancelled() async throws {
         let gauge = Gauge()
         try await onCleanLoop {
@@ -168,7 +168,7 @@ struct GatherTests {
         }
     }
 
-    @Test("gatherResults tells each one's outcome, and an error cancels nobody")
+    @Test("A30: gatherResults tells each one's outcome, and an error cancels nobody")
     func results() async throws {
         try await onCleanLoop {
             let results = await gatherResults(0..<4, limit: 2) { number in

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("sleep")
 struct SleepTests {
-    @Test("takes its time on the loop's clock, and no other")
+    @Test("A29: takes its time on the loop's clock, and no other")
     func duration() async throws {
         try await onCleanLoop {
             let clock = try currentLoop().clock
@@ -52,7 +52,7 @@ struct SleepTests {
         #expect(order.all == ["other", "sleeper"])
     }
 
-    @Test("of zero throws in a cancelled task too")
+    @Test("A29: of zero throws in a cancelled task too")
     func zeroCancelled() async throws {
         try await onCleanLoop {
             let task = try currentLoop().spawn { try await sleep(for: .zero) }
@@ -85,7 +85,7 @@ struct SleepTests {
         }
     }
 
-    @Test("cancelled meanwhile ends at once and leaves no timer, however often it is cancelled")
+    @Test("A29: cancelled meanwhile ends at once and leaves no timer, however often it is cancelled")
     func cancelledDuring() async throws {
         try await onCleanLoop {
             let loop = try currentLoop()

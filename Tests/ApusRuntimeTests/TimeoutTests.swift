@@ -16,7 +16,7 @@ struct TimeoutTests {
         }
     }
 
-    @Test("cancels a body that is not, and throws TimeoutError with the duration")
+    @Test("A32, A35: cancels a body that is not, and throws TimeoutError with the duration")
     func tooLate() async throws {
         try await onCleanLoop {
             let clock = try currentLoop().clock
@@ -30,7 +30,7 @@ struct TimeoutTests {
         }
     }
 
-    @Test("waits for a body that ends in its own time, and gives the value it returns nevertheless")
+    @Test("A32: waits for a body that ends in its own time, and gives the value it returns nevertheless")
     func valueDespite() async throws {
         try await onCleanLoop {
             let clock = try currentLoop().clock
@@ -67,7 +67,7 @@ struct TimeoutTests {
         }
     }
 
-    @Test("when the caller is cancelled, that is what is thrown, expired or not", arguments: [false, true])
+    @Test("A32, A35: when the caller is cancelled, that is what is thrown, expired or not", arguments: [false, true])
     func callerCancelled(expires: Bool) async throws {
         try await onCleanLoop {
             let loop = try currentLoop()
@@ -100,7 +100,7 @@ struct TimeoutTests {
         }
     }
 
-    @Test("of zero or less cancels at the first wait; a body without one gives its value", arguments: [0, -1])
+    @Test("A32: of zero or less cancels at the first wait; a body without one gives its value", arguments: [0, -1])
     func zero(seconds: Int) async throws {
         try await onCleanLoop {
             await #expect(throws: TimeoutError.self) {
@@ -131,7 +131,7 @@ struct TimeoutTests {
         }
     }
 
-    @Test("nested: an inner scope that the outer one cancels does not call it its own timeout")
+    @Test("A35: nested: an inner scope that the outer one cancels does not call it its own timeout")
     func nestedReasons() async throws {
         try await onCleanLoop {
             let seen = Recorder<String>()
@@ -254,7 +254,7 @@ struct TimeoutTests {
         }
     }
 
-    @Test("task-locals and priority are the caller's inside")
+    @Test("A37: task-locals and priority are the caller's inside")
     func taskLocals() async throws {
         try await onCleanLoop {
             try await Local.$value.withValue(7) {

@@ -9,7 +9,14 @@ final class CallersBody<Success>: @unchecked Sendable {
 
     /// Called once, by the other task, with the caller's isolation: handed over like this it holds, whereas a task's closure that
     /// merely captures it runs without (6.3.1).
-    func run(isolation: isolated (any Actor)?) async {
+    func run(isolation: (any Actor)?) async {
+        // Most callers have none, and changing to none is a look-up of the task's executor.
+        if let isolation { await run(on: isolation) } else { await run() }
+    }
+
+    private func run(on isolation: isolated any Actor) async { await run() }
+
+    private func run() async {
         guard let body else { return }
         do {
             outcome = .success(try await body())

@@ -4,8 +4,8 @@
 /// let text = try await firstSuccess(mirrors) { mirror in try await session.get(mirror).raiseForStatus().text() }
 /// ```
 ///
-/// An error decides nothing as long as another may succeed; ``race(_:discard:_:)`` is decided by whatever comes first. (It is not
-/// called “first completed”, because in asyncio, and in Scala, that means finished in either way.)
+/// An error decides nothing as long as another may succeed; ``race(_:discard:_:)`` is decided by whatever comes first. (Neither is
+/// called “first completed”, which means finished in either way in asyncio and Scala, and succeeded elsewhere.)
 ///
 /// The children begin in the elements' order, on the current loop if there is one. When one has succeeded the others are cancelled,
 /// and awaited before this returns. Nothing is lost: errors of before and after the success, except `CancellationError`, go to
@@ -49,6 +49,20 @@ public func firstSuccess<Success: Sendable>(
     _ others: (@Sendable () async throws -> Success)...
 ) async throws -> Success {
     try await firstSuccess([first, second] + others) { try await $0() }
+}
+
+/// “First completed” is finished in either way to users of asyncio, and succeeded to others: each has a name of its own here.
+@available(
+    *,
+    unavailable,
+    message:
+        "race returns the first to finish, firstSuccess the first to succeed; wait(_:returnWhen: .firstCompleted) cancels nobody."
+)
+public func firstCompleted<Elements: Sequence, Success: Sendable>(
+    _ elements: Elements,
+    _ body: @escaping @Sendable (Elements.Element) async throws -> Success
+) async throws -> Success where Elements.Element: Sendable {
+    try await race(elements, body)
 }
 
 /// The ends of children of which the first value counts.
