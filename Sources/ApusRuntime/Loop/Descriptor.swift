@@ -32,12 +32,14 @@ package struct Descriptor {
 
     /// Notes that a read returned `count` of the `wanted` bytes: fewer mean "drained", unless an end is latched, for which no
     /// other event will come.
+    @inlinable
     package func didRead(_ count: Int, of wanted: Int) {
         guard isOpen, !slot.pointee.isAlwaysReady else { return }
         if count < wanted, !slot.pointee.readEnded { slot.pointee.isReadable = false }
     }
 
     /// Notes that a read said EAGAIN: even a latched end has nothing more to say.
+    @inlinable
     package func readWouldBlock() {
         guard isOpen, !slot.pointee.isAlwaysReady else { return }
         slot.pointee.isReadable = false
@@ -64,7 +66,7 @@ package struct Descriptor {
             // The condition is tested here, inside: between `await` and this closure the task may have been re-enqueued.
             guard isOpen, !loop.state.pointee.isClosed else { return continuation.resume(returning: .closed) }
             if slot.pointee.isReadable || slot.pointee.readEnded { return continuation.resume(returning: .ready) }
-            if Task.isCancelled { return continuation.resume(returning: .cancelled) }
+            if EventLoop.currentTaskIsCancelled { return continuation.resume(returning: .cancelled) }
             if slot.pointee.reader.continuation != nil { return continuation.resume(returning: .busy) }
             slot.pointee.reader = .init(continuation: continuation, deadline: deadline)
             if deadline != .max { loop.armDeadline(slot, deadline) }
@@ -83,7 +85,7 @@ package struct Descriptor {
             if orReadable, slot.pointee.isReadable || slot.pointee.readEnded {
                 return continuation.resume(returning: .ready)
             }
-            if Task.isCancelled { return continuation.resume(returning: .cancelled) }
+            if EventLoop.currentTaskIsCancelled { return continuation.resume(returning: .cancelled) }
             if slot.pointee.writer.continuation != nil { return continuation.resume(returning: .busy) }
             slot.pointee.writerMindsReading = orReadable
             slot.pointee.writer = .init(continuation: continuation, deadline: deadline)

@@ -17,8 +17,8 @@ struct LoopState: ~Copyable {
     var runningSerially = false
     @usableFromInline var isClosed = false
     var isFinished = false
-    /// Rounds that were counted by `yieldIfSliceIsOver()`.
-    var rounds = 0
+    /// Rounds that were counted by `sliceIsOver`.
+    @usableFromInline var rounds = 0
     var monitor: BlockMonitor?
     var statistics = LoopStatistics()
     var scratch: UnsafeMutableRawBufferPointer?

@@ -20,6 +20,8 @@ void apus_set_current_loop(void *_Nullable loop);
 
 /// The task that runs on this thread, if any: `swift_task_getCurrent` of the Swift runtime.
 void *_Nullable swift_task_getCurrent(void);
+/// Whether that task was cancelled; false if there is none.
+bool apus_task_is_cancelled(void);
 
 // --- Time and waiting ----------------------------------------------------------------------------
 /// CLOCK_MONOTONIC in nanoseconds.
