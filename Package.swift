@@ -16,10 +16,12 @@ let examples: [Target] =
     + [
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
+        "EchoServer", "ChatServer", "PortForwarder", "StartTLS",
     ].map {
         .executableTarget(
             name: $0,
-            dependencies: ["Apus", "ExampleServer"],
+            // For certificates, made on the spot.
+            dependencies: $0 == "StartTLS" ? ["Apus", "ApusTesting"] : ["Apus", "ExampleServer"],
             path: "Examples/\($0)",
             swiftSettings: exampleSettings
         )

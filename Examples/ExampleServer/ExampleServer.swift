@@ -11,6 +11,9 @@ public var argumentURLs: [String]? {
     return arguments.isEmpty ? nil : Array(arguments)
 }
 
+/// The port on the command line, nil if there is none: a server then takes a free one, and tries itself out.
+public var argumentPort: Int? { CommandLine.arguments.dropFirst().first.flatMap { Int($0) } }
+
 /// Runs `body` with the address of a server that lives as long, such as `http://127.0.0.1:40123`.
 public func withExampleServer<Success>(
     _ body: nonisolated(nonsending) (_ baseURL: String) async throws -> Success

@@ -90,6 +90,7 @@ package final class MemoryTransport: Transport {
     }
 
     package func abort() {
+        guard isOpen else { return }
         peer?.failure = NetError(.connectionReset, "The other end broke the connection off.")
         peer?.input = []
         let peer = peer

@@ -156,35 +156,6 @@ struct ConnectTests {
         }
     }
 
-    @Test("1,000 connections opened and dropped leave no descriptor")
-    func thousand() async throws {
-        // In a process of its own, where the descriptors of other tests do not come and go.
-        await #expect(processExitsWith: .success) {
-            func connect(rounds: Int) throws {
-                try EventLoop.runForExitTest {
-                    let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
-                    for round in 0..<rounds {
-                        async let accepting = listener.accept()
-                        let client = try await TCPStream.connect(to: listener.address)
-                        let server = try await accepting
-                        // Some are closed, some only dropped, some with data on the way.
-                        if round % 3 == 0 { await client.close() }
-                        if round % 3 == 1 { try await client.write("unread") }
-                        if round % 5 == 0 { await server.close() }
-                    }
-                    await listener.close()
-                }
-            }
-            // What the process opens once and keeps, such as libdispatch's own.
-            try connect(rounds: 1)
-            let before = openDescriptors()
-            try connect(rounds: 1_000)
-            let after = openDescriptors()
-            // The test library's threads may open or close one meanwhile; a leak is of hundreds.
-            #expect(after.count <= before.count + 5, "\(after.sorted()) after \(before.sorted())")
-        }
-    }
-
     @Test("without descriptors left, a listener says so and pauses for a second at a time, instead of spinning")
     func tooManyDescriptors() async throws {
         await #expect(processExitsWith: .success) {
@@ -304,17 +275,6 @@ struct ConnectTests {
         await client.close()
         await server.close()
         await listener.close()
-    }
-}
-
-extension EventLoop {
-    /// `run` is for synchronous code; an exit test's body is asynchronous, and alone in its process.
-    fileprivate static func runForExitTest(
-        _ options: Options = Options(),
-        _ body: @escaping @Sendable () async throws -> Void
-    ) throws {
-        func synchronously() throws { try EventLoop.run(options, body) }
-        try synchronously()
     }
 }
 

@@ -1,6 +1,7 @@
 import ApusNet
 import ApusRuntime
 import ApusTesting
+import Glibc
 import Synchronization
 import Testing
 
@@ -47,11 +48,7 @@ func withStreams(
 ) async throws {
     try await withTestLoop {
         let left = try await leaks {
-            let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
-            async let accepting = listener.accept()
-            let client = try await TCPStream.connect(to: listener.address)
-            let server = try await accepting
-            await listener.close()
+            let (client, server) = try await TCPStream.testPair()
             try await body(client, server)
             await client.close()
             await server.close()
@@ -61,6 +58,16 @@ func withStreams(
 }
 
 extension TCPStream {
+    /// Two streams that are connected to each other through the system.
+    static func testPair(host: String = "127.0.0.1") async throws -> (TCPStream, TCPStream) {
+        let listener = try await TCPListener.bind(host: host, port: 0)
+        async let accepting = listener.accept()
+        let client = try await TCPStream.connect(to: listener.address)
+        let server = try await accepting
+        await listener.close()
+        return (client, server)
+    }
+
     /// Reads exactly `count` bytes.
     func read(exactly count: Int) async throws -> [UInt8] {
         var bytes: [UInt8] = []
@@ -79,4 +86,40 @@ final class Counter: Sendable {
 
     func add(_ more: Int = 1) { count.wrappingAdd(more, ordering: .sequentiallyConsistent) }
     var value: Int { count.load(ordering: .sequentiallyConsistent) }
+}
+
+extension EventLoop {
+    /// `run` is for synchronous code; an exit test's body is asynchronous, and alone in its process.
+    static func runForExitTest(
+        _ options: Options = Options(),
+        _ body: @escaping @Sendable () async throws -> Void
+    ) throws {
+        func synchronously() throws { try EventLoop.run(options, body) }
+        try synchronously()
+    }
+}
+
+/// Runs `body` with a folder of its own under `.build`, and removes it with what is in it. Its path is relative, and so short enough for
+/// Unix sockets.
+func withFolder<Success>(
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (_ path: String) async throws -> Success
+) async throws -> Success {
+    mkdir(".build", 0o777)
+    mkdir(".build/tmp", 0o777)
+    var template = Array(".build/tmp/net-XXXXXX".utf8CString)
+    let path = try #require(mkdtemp(&template).map { String(cString: $0) }, "no folder can be made under .build/tmp")
+    defer {
+        if let folder = opendir(path) {
+            while let entry = readdir(folder) {
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                unlink("\(path)/\(name)")
+            }
+            closedir(folder)
+        }
+        rmdir(path)
+    }
+    return try await body(path)
 }

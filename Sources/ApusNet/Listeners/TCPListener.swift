@@ -54,7 +54,9 @@ public final class TCPListener: Sendable {
                 let all = [try SocketAddress("::", port: port), try SocketAddress("0.0.0.0", port: port)]
                 return try listen(all, options, on: loop)
             }
-            return try listen(try await options.resolver.addresses(of: host, port: port), options, on: loop)
+            let addresses = try await options.resolver.addresses(of: host, port: port)
+            guard !addresses.isEmpty else { throw NetError(.unknownHost, "“\(host)” has no addresses.") }
+            return try listen(addresses, options, on: loop)
         }
     }
 

@@ -32,6 +32,7 @@ nonisolated let uses: [(String, Use)] = [
     ("client", { try await ClientUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
+    ("streams", { try await StreamUse.run($0) }),
     ("errors", { try await ErrorUse.run($0) }),
     ("names", { try await NameClashUse.run($0) }),
 ]
