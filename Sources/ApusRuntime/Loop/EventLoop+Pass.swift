@@ -1,5 +1,4 @@
 import CApus
-import DequeModule
 import Logging
 import Synchronization
 

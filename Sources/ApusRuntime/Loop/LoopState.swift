@@ -1,10 +1,8 @@
-import DequeModule
-
 /// Everything that only the loop's own thread touches, behind one pointer: hot state in a class pays for a dynamic exclusivity
 /// check at each access.
 @usableFromInline
 struct LoopState: ~Copyable {
-    var ready = Deque<ReadyJob>()
+    var ready = JobQueue()
     var timers = TimerQueue()
     var descriptors = DescriptorTable()
     var events = ContiguousArray<SelectorEvent>()

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #if __has_include("apus_backtrace.h")
 #include "apus_backtrace.h"
@@ -39,6 +40,8 @@ int apus_gettid(void);
 // --- Files -----------------------------------------------------------------------------------------
 /// Whether the byte at `offset` can be read without waiting for a disk (preadv2(2), RWF_NOWAIT); true also where the file system cannot tell.
 bool apus_is_in_memory(int fd, int64_t offset);
+/// Reads what can be read without waiting for a disk (preadv2(2), RWF_NOWAIT). Returns the number of bytes, or -1.
+ssize_t apus_read_from_memory(int fd, void *_Nullable buffer, size_t count, int64_t offset);
 /// Reads `count` bytes from `offset` on into the page cache: readahead(2), then a read of the last byte to await it. Blocks.
 void apus_bring_into_memory(int fd, int64_t offset, size_t count);
 
