@@ -41,7 +41,9 @@ final class SourceFile: Sendable {
     /// Reads up to `count` bytes from `offset` on, at least one, if that needs no disk; nil where it does, where the system cannot tell, and where
     /// ``read(at:count:)`` has an error to report.
     func readFromMemory(at offset: Int64, into buffer: inout [UInt8], count: Int) -> Int? {
-        let read = buffer.withUnsafeMutableBytes { apus_read_from_memory(fd, $0.baseAddress, min(count, $0.count), offset) }
+        let read = buffer.withUnsafeMutableBytes {
+            apus_read_from_memory(fd, $0.baseAddress, min(count, $0.count), offset)
+        }
         return read > 0 ? read : nil
     }
 

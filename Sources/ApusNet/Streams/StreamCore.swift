@@ -5,7 +5,9 @@ import CApus
 ///
 /// Public stream types hold one in a ``StreamHandle``, which brings callers here from wherever they are.
 package final class StreamCore {
-    @exclusivity(unchecked) private(set) var transport: any Transport { didSet { socket = transport as? SocketTransport } }
+    @exclusivity(unchecked) private(set) var transport: any Transport {
+        didSet { socket = transport as? SocketTransport }
+    }
     /// The transport, if it is a plain socket: its calls are known to the compiler then.
     @exclusivity(unchecked) private var socket: SocketTransport?
     /// The transport's, whichever that is: what is put over another one waits for the same thing.
