@@ -19,6 +19,8 @@ let package = Package(
         .executableTarget(name: "BenchTransfer", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchIdle PORT [CERTIFICATE KEY]
         .executableTarget(name: "BenchIdle", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchOffload WHAT N [MICROSECONDS]
+        .executableTarget(name: "BenchOffload", dependencies: [.product(name: "Apus", package: "apus")]),
     ]
 )
 

@@ -62,6 +62,18 @@ struct Stages: Equatable, Sendable {
         while received < 4 { received += try await stream.read().count }
         stages.places["after a socket read"] = .here
         await stream.close()
+        let datagrams = try await UDPSocket.bind(host: "127.0.0.1", port: 0)
+        try await datagrams.send("ping", to: datagrams.localAddress)
+        _ = try await datagrams.receive()
+        stages.places["after a datagram"] = .here
+        await datagrams.close()
+        stages.places["after a closed socket's datagrams"] = try await afterTheLast(of: datagrams)
+        let (near, far) = try await PipeStream.pair()
+        try await near.write("ping")
+        _ = try await far.read()
+        stages.places["after a pipe read"] = .here
+        await near.close()
+        await far.close()
         try await offload {}
         stages.places["after an offloaded call"] = .here
         try await withTimeout(.seconds(60)) { await Task.yield() }
@@ -69,6 +81,11 @@ struct Stages: Equatable, Sendable {
         _ = try await gather({ await Task.yield() }, { await Task.yield() })
         stages.places["after gather"] = .here
         return stages
+    }
+
+    private static func afterTheLast(of socket: UDPSocket) async throws -> Place {
+        for try await _ in socket.datagrams {}
+        return .here
     }
 
     /// Checks that all stages were at `place`.

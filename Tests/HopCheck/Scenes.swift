@@ -21,10 +21,25 @@ enum Scene {
         "leaks": leaks,
         "close-on-exec": closeOnExec,
         "unhandled": unhandled,
+        "fork-shared": forkShared,
+        "off-loop-isolation": offLoopIsolation,
+        "off-loop-actor": offLoopActor,
+        "off-loop-value": offLoopValue,
+        "no-epoll-pwait2-ENOSYS": { withoutPreciseWait(ENOSYS) },
+        "no-epoll-pwait2-EPERM": { withoutPreciseWait(EPERM) },
+        "stdin-lines": stdinLines,
+        "stdin-first": stdinFirst,
+        "stdin-terminal": stdinTerminal,
+        "stdin-socket": stdinSocket,
+        "stdin-thread": stdinThread,
+        "stdout-slow": stdoutSlow,
+        "stdout-closed": stdoutClosed,
+        "stdout-order": stdoutOrder,
+        "stdout-full": stdoutFull,
     ]
 
     /// Prints the error that a scene should not have.
-    private static func play(_ body: () throws -> Void) -> Int32 {
+    static func play(_ body: () throws -> Void) -> Int32 {
         do {
             try body()
             return 0
@@ -357,4 +372,4 @@ enum Scene {
 
 /// Swift marks `fork` unavailable, for good reasons; what the library does then must still be known.
 @_silgen_name("fork")
-private func systemFork() -> Int32
+func systemFork() -> Int32

@@ -10,8 +10,6 @@ package final class StreamCore {
     }
     /// The transport, if it is a plain socket: its calls are known to the compiler then.
     @exclusivity(unchecked) private var socket: SocketTransport?
-    /// The transport's, whichever that is: what is put over another one waits for the same thing.
-    private let descriptor: Descriptor
     // Plain variables of one thread; dynamic exclusivity checks cost a tenth of a small read.
     @exclusivity(unchecked) private var isReading = false
     @exclusivity(unchecked) private var isWriting = false
@@ -23,7 +21,6 @@ package final class StreamCore {
         self.transport = transport
         self.loop = loop
         socket = transport as? SocketTransport
-        descriptor = transport.descriptor
     }
 
     // MARK: Reading
@@ -75,7 +72,10 @@ package final class StreamCore {
     /// Whether a read would find something, if only that the stream is closed. Who reads in a circle from a peer that always has more never
     /// waits: let others have their turn first.
     @inline(__always)
-    private var mayReceive: Bool { descriptor.mayRead || !descriptor.isOpen }
+    private var mayReceive: Bool {
+        let descriptor = readDescriptor
+        return descriptor.mayRead || !descriptor.isOpen
+    }
 
     @inline(__always)
     private func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
@@ -204,20 +204,24 @@ package final class StreamCore {
     /// Runs `body` with one cancellation handler for all of its task's waits here: a handler per wait costs about 1,650 instructions,
     /// a fifth of what an echoed message takes outside the kernel.
     package func guarding<Success>(_ body: () async throws -> Success) async rethrows -> Success {
-        let (loop, token) = (loop, descriptor.token)
+        let (loop, token, writeToken) = (loop, transport.descriptor.token, transport.writeDescriptor.token)
         return try await withTaskCancellationHandler {
             let before = guardedTask
             guardedTask = swift_task_getCurrent()
             defer { guardedTask = before }
             return try await body()
         } onCancel: {
-            loop.perform { loop.endWaits(token, with: .cancelled) }
+            loop.perform {
+                loop.endWaits(token, with: .cancelled)
+                if writeToken != token { loop.endWaits(writeToken, with: .cancelled) }
+            }
         }
     }
 
     /// Waits, and throws what ended the wait if that was not readiness. It may also return without: look again.
     @inline(__always)
     private func wait(toRead: Bool, deadline: Int64) async throws {
+        let descriptor = toRead ? readDescriptor : writeDescriptor
         let outcome: WaitOutcome
         if let guardedTask, guardedTask == swift_task_getCurrent() {
             outcome =
@@ -225,41 +229,44 @@ package final class StreamCore {
                 ? await descriptor.waitReadable(deadline: deadline)
                 : await descriptor.waitWritable(deadline: deadline)
         } else {
-            outcome = await waitWithHandler(toRead: toRead, deadline: deadline)
+            outcome = await descriptor.wait(toRead: toRead, deadline: deadline)
         }
-        if outcome != .ready { try check(outcome, toRead: toRead) }
+        if outcome != .ready { try check(outcome, of: descriptor, toRead: toRead) }
     }
 
     @inline(never)
-    private func check(_ outcome: WaitOutcome, toRead: Bool) throws {
+    private func check(_ outcome: WaitOutcome, of descriptor: Descriptor, toRead: Bool) throws {
         switch outcome {
         case .ready: return
-        // Not thrown if the cancellation of an earlier wait, or of the stream's other user, came late: this task goes on.
-        case .cancelled: try Task.checkCancellation()
+        case .cancelled:
+            // The cancellation of an earlier wait, or of the stream's other user, may have come late: this task goes on then.
+            guard Task.isCancelled else { return }
+            if !toRead { transport.abandonSend() }
+            throw CancellationError()
         case .timedOut:
+            if !toRead { transport.abandonSend() }
             throw NetError(
                 .timedOut,
                 "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."
             )
+        case .closed where !toRead && transport.descriptor.isOpen && !descriptor.isOpen:
+            // A pipe has closed the one end only.
+            throw NetError(.brokenPipe, "The end of writing was announced while a write was waiting.")
         case .closed: throw NetError(.closed, "The connection to \(peerName) was closed on this side.")
         case .busy: throw busy(toRead: toRead)
         }
     }
 
+    /// What reads wait for. A plain socket's stays the same; that of other transports may change when they are closed.
+    @inline(__always)
+    private var readDescriptor: Descriptor { socket?.descriptor ?? transport.descriptor }
+
+    @inline(__always)
+    private var writeDescriptor: Descriptor { socket?.descriptor ?? transport.writeDescriptor }
+
     @inline(__always)
     private func deadline(after timeout: Duration?) -> Int64 {
         timeout == nil ? .max : loop.deadline(after: timeout)
-    }
-
-    private func waitWithHandler(toRead: Bool, deadline: Int64) async -> WaitOutcome {
-        let (loop, token) = (loop, descriptor.token)
-        return await withTaskCancellationHandler {
-            toRead
-                ? await descriptor.waitReadable(deadline: deadline)
-                : await descriptor.waitWritable(deadline: deadline)
-        } onCancel: {
-            loop.perform { loop.endWaits(token, with: .cancelled, reading: toRead, writing: !toRead) }
-        }
     }
 
     @inline(never)

@@ -1,7 +1,7 @@
 // Apus beside the modules that programs import most: its names resolve, with the module's name before them and without.
 //
-// Tracing, NIOCore and AsyncAlgorithms are no dependencies of this package, so they are not here: `EventLoop` is also a name of
-// NIOCore's, and there `Apus.EventLoop` is what to write.
+// Tracing, NIOCore and AsyncAlgorithms are beside it in Tests/NeighbourTests: `EventLoop` is also a name of NIOCore's, and there
+// `Apus.EventLoop` is what to write.
 
 import Apus
 import Dispatch
