@@ -13,6 +13,12 @@ let package = Package(
         .executableTarget(name: "BenchClient", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchSleepers N
         .executableTarget(name: "BenchSleepers", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchEcho server PORT | client PORT N C [SIZE]
+        .executableTarget(name: "BenchEcho", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchTransfer serve PORT FILE [CERTIFICATE KEY] | fetch PORT PATH [ROOTS]
+        .executableTarget(name: "BenchTransfer", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchIdle PORT [CERTIFICATE KEY]
+        .executableTarget(name: "BenchIdle", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchOffload WHAT N [MICROSECONDS]
         .executableTarget(name: "BenchOffload", dependencies: [.product(name: "Apus", package: "apus")]),
     ]

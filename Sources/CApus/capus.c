@@ -15,6 +15,14 @@ static _Thread_local void *current_loop;
 
 void *apus_current_loop(void) { return current_loop; }
 
+// Of the Swift runtime. With one pointer as its argument, Swift's calling convention is C's.
+extern bool swift_task_isCancelled(void *task);
+
+bool apus_task_is_cancelled(void) {
+    void *task = swift_task_getCurrent();
+    return task && swift_task_isCancelled(task);
+}
+
 static _Atomic uint32_t fork_epoch;
 static _Atomic bool ignores_sigpipe;
 

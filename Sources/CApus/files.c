@@ -14,6 +14,11 @@ bool apus_is_in_memory(int fd, int64_t offset) {
     return preadv2(fd, &vector, 1, (off_t)offset, RWF_NOWAIT) >= 0 || errno != EAGAIN;
 }
 
+ssize_t apus_read_from_memory(int fd, void *buffer, size_t count, int64_t offset) {
+    struct iovec vector = {.iov_base = buffer, .iov_len = count};
+    return preadv2(fd, &vector, 1, (off_t)offset, RWF_NOWAIT);
+}
+
 void apus_bring_into_memory(int fd, int64_t offset, size_t count) {
     char byte;
     if (count == 0) return;

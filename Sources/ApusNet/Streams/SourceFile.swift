@@ -38,6 +38,15 @@ final class SourceFile: Sendable {
         return bytes
     }
 
+    /// Reads up to `count` bytes from `offset` on, at least one, if that needs no disk; nil where it does, where the system cannot tell, and where
+    /// ``read(at:count:)`` has an error to report.
+    func readFromMemory(at offset: Int64, into buffer: inout [UInt8], count: Int) -> Int? {
+        let read = buffer.withUnsafeMutableBytes {
+            apus_read_from_memory(fd, $0.baseAddress, min(count, $0.count), offset)
+        }
+        return read > 0 ? read : nil
+    }
+
     /// Whether the byte at `offset` can be had without a disk, as far as the system can tell.
     func isInMemory(at offset: Int64) -> Bool { apus_is_in_memory(fd, offset) }
 

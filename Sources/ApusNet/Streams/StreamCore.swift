@@ -5,32 +5,39 @@ import CApus
 ///
 /// Public stream types hold one in a ``StreamHandle``, which brings callers here from wherever they are.
 package final class StreamCore {
-    @exclusivity(unchecked) private(set) var transport: any Transport
+    @exclusivity(unchecked) private(set) var transport: any Transport {
+        didSet { socket = transport as? SocketTransport }
+    }
+    /// The transport, if it is a plain socket: its calls are known to the compiler then.
+    @exclusivity(unchecked) private var socket: SocketTransport?
     // Plain variables of one thread; dynamic exclusivity checks cost a tenth of a small read.
     @exclusivity(unchecked) private var isReading = false
     @exclusivity(unchecked) private var isWriting = false
     /// The task whose cancellation ends the waits here already, so that they need no handler of their own: see ``guarding(_:)``.
     @exclusivity(unchecked) private var guardedTask: UnsafeMutableRawPointer?
-    private let loop: EventLoop
+    private unowned(unsafe) let loop: EventLoop
 
     package init(_ transport: any Transport, on loop: EventLoop) {
         self.transport = transport
         self.loop = loop
+        socket = transport as? SocketTransport
     }
 
     // MARK: Reading
 
+    // This and `write` are inlined into the functions of the public types: each async function of its own on the way costs some
+    // 150 instructions, which is what makes a small read dear.
+    @inline(__always)
     func read(into buffer: inout [UInt8], startingAt offset: Int, timeout: Duration?) async throws -> Int {
         try NetError.checkRoom(in: buffer, from: offset)
-        try await beginReading()
+        try beginReading()
         defer { isReading = false }
-        let deadline = loop.deadline(after: timeout)
+        if mayReceive, loop.sliceIsOver { await Task.yield() }
+        let deadline = deadline(after: timeout)
         while true {
-            let descriptor = transport.descriptor
-            if descriptor.mayRead || !descriptor.isOpen {
-                let transport = transport
+            if mayReceive {
                 let count = try buffer.withUnsafeMutableBytes {
-                    try transport.receive(into: UnsafeMutableRawBufferPointer(rebasing: $0[offset...]))
+                    try receive(into: UnsafeMutableRawBufferPointer(rebasing: $0[offset...]))
                 }
                 if let count { return count }
             }
@@ -39,51 +46,79 @@ package final class StreamCore {
     }
 
     func read(upTo count: Int, timeout: Duration?) async throws -> [UInt8] {
-        try await beginReading()
+        try beginReading()
         defer { isReading = false }
-        let deadline = loop.deadline(after: timeout)
+        if mayReceive, loop.sliceIsOver { await Task.yield() }
+        let deadline = deadline(after: timeout)
         while true {
-            let descriptor = transport.descriptor
-            if descriptor.mayRead || !descriptor.isOpen {
+            if mayReceive {
                 // By way of the loop's buffer: the array gets the size that is needed, not the one that was allowed.
                 let scratch = loop.scratch
                 let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(max(1, count), scratch.count)])
-                if let received = try transport.receive(into: buffer) { return [UInt8](buffer[..<received]) }
+                if let received = try receive(into: buffer) { return [UInt8](buffer[..<received]) }
             }
             try await wait(toRead: true, deadline: deadline)
         }
     }
 
-    private func beginReading() async throws {
-        try Task.checkCancellation()
+    @inline(__always)
+    private func beginReading() throws {
+        if EventLoop.currentTaskIsCancelled { throw CancellationError() }
         // Not only while it waits: bytes that come for one reader must not go to another.
         guard !isReading else { throw busy(toRead: true) }
         isReading = true
-        guard transport.descriptor.mayRead else { return }
-        // Whoever reads in a circle from a peer that always has more never waits.
-        await loop.yieldIfSliceIsOver()
+    }
+
+    /// Whether a read would find something, if only that the stream is closed. Who reads in a circle from a peer that always has more never
+    /// waits: let others have their turn first.
+    @inline(__always)
+    private var mayReceive: Bool {
+        let descriptor = readDescriptor
+        return descriptor.mayRead || !descriptor.isOpen
+    }
+
+    @inline(__always)
+    private func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
+        if let socket { return try socket.receive(into: buffer) }
+        return try transport.receive(into: buffer)
     }
 
     // MARK: Writing
 
+    @inline(__always)
     func write(_ bytes: ArraySlice<UInt8>, timeout: Duration?) async throws {
-        try await beginWriting()
+        try beginWriting()
         defer { isWriting = false }
-        var rest = bytes
+        if loop.sliceIsOver { await Task.yield() }
+        let sent = try bytes.withUnsafeBytes { $0.isEmpty ? 0 : try send($0) }
+        if sent != bytes.count { try await writeRest(of: bytes, from: sent, timeout: timeout) }
+    }
+
+    /// Goes on with a write.
+    ///
+    /// - Parameter sent: how many bytes have gone; nil when none did because there was no room.
+    private func writeRest(of bytes: ArraySlice<UInt8>, from sent: Int?, timeout: Duration?) async throws {
+        var rest = bytes.dropFirst(sent ?? 0)
+        if sent == nil { try await wait(toRead: false, deadline: deadline(after: timeout)) }
         while !rest.isEmpty {
-            let transport = transport
-            let piece = rest
-            if let count = try piece.withUnsafeBytes({ try transport.send($0) }) {
-                rest.removeFirst(count)
+            if let count = try rest.withUnsafeBytes({ try send($0) }) {
+                rest = rest.dropFirst(count)
             } else {
-                try await wait(toRead: false, deadline: loop.deadline(after: timeout))
+                try await wait(toRead: false, deadline: deadline(after: timeout))
             }
         }
     }
 
+    @inline(__always)
+    private func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? {
+        if let socket { return try socket.send(bytes) }
+        return try transport.send(bytes)
+    }
+
     func write(vector pieces: [[UInt8]], timeout: Duration?) async throws {
-        try await beginWriting()
+        try beginWriting()
         defer { isWriting = false }
+        if loop.sliceIsOver { await Task.yield() }
         var first = 0
         var offset = 0
         while true {
@@ -97,7 +132,7 @@ package final class StreamCore {
             if let count {
                 offset += count
             } else {
-                try await wait(toRead: false, deadline: loop.deadline(after: timeout))
+                try await wait(toRead: false, deadline: deadline(after: timeout))
             }
         }
     }
@@ -121,23 +156,23 @@ package final class StreamCore {
 
     /// Sends a part of a file: see ``FileSender``.
     func sendFile(_ file: FileSender, timeout: Duration?) async throws {
-        try await beginWriting()
+        try beginWriting()
         defer { isWriting = false }
         while !file.isDone {
+            if loop.sliceIsOver { await Task.yield() }
             try await file.prepare()
             if try !file.send(to: transport) {
-                try await wait(toRead: false, deadline: loop.deadline(after: timeout))
+                try await wait(toRead: false, deadline: deadline(after: timeout))
             }
-            await loop.yieldIfSliceIsOver()
         }
     }
 
-    private func beginWriting() async throws {
-        try Task.checkCancellation()
+    @inline(__always)
+    private func beginWriting() throws {
+        if EventLoop.currentTaskIsCancelled { throw CancellationError() }
         // Pieces of two writes must not mix.
         guard !isWriting else { throw busy(toRead: false) }
         isWriting = true
-        await loop.yieldIfSliceIsOver()
     }
 
     // MARK: Ending
@@ -183,42 +218,58 @@ package final class StreamCore {
         }
     }
 
+    /// Waits, and throws what ended the wait if that was not readiness. It may also return without: look again.
+    @inline(__always)
     private func wait(toRead: Bool, deadline: Int64) async throws {
-        let descriptor = toRead ? transport.descriptor : transport.writeDescriptor
-        while true {
-            let outcome: WaitOutcome
-            if let guardedTask, guardedTask == swift_task_getCurrent() {
-                outcome =
-                    toRead
-                    ? await descriptor.waitReadable(deadline: deadline)
-                    : await descriptor.waitWritable(deadline: deadline)
-            } else {
-                outcome = await descriptor.wait(toRead: toRead, deadline: deadline)
-            }
-            switch outcome {
-            case .ready: return
-            case .cancelled:
-                if Task.isCancelled {
-                    if !toRead { transport.abandonSend() }
-                    throw CancellationError()
-                }
-                // The cancellation of an earlier wait, or of the stream's other user, came late: this task goes on.
-                continue
-            case .timedOut:
-                if !toRead { transport.abandonSend() }
-                throw NetError(
-                    .timedOut,
-                    "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."
-                )
-            case .closed where !toRead && transport.descriptor.isOpen && !descriptor.isOpen:
-                // A pipe has closed the one end only.
-                throw NetError(.brokenPipe, "The end of writing was announced while a write was waiting.")
-            case .closed: throw NetError(.closed, "The connection to \(peerName) was closed on this side.")
-            case .busy: throw busy(toRead: toRead)
-            }
+        let descriptor = toRead ? readDescriptor : writeDescriptor
+        let outcome: WaitOutcome
+        if let guardedTask, guardedTask == swift_task_getCurrent() {
+            outcome =
+                toRead
+                ? await descriptor.waitReadable(deadline: deadline)
+                : await descriptor.waitWritable(deadline: deadline)
+        } else {
+            outcome = await descriptor.wait(toRead: toRead, deadline: deadline)
+        }
+        if outcome != .ready { try check(outcome, of: descriptor, toRead: toRead) }
+    }
+
+    @inline(never)
+    private func check(_ outcome: WaitOutcome, of descriptor: Descriptor, toRead: Bool) throws {
+        switch outcome {
+        case .ready: return
+        case .cancelled:
+            // The cancellation of an earlier wait, or of the stream's other user, may have come late: this task goes on then.
+            guard Task.isCancelled else { return }
+            if !toRead { transport.abandonSend() }
+            throw CancellationError()
+        case .timedOut:
+            if !toRead { transport.abandonSend() }
+            throw NetError(
+                .timedOut,
+                "\(toRead ? "Reading from" : "Writing to") \(peerName) took longer than was allowed."
+            )
+        case .closed where !toRead && transport.descriptor.isOpen && !descriptor.isOpen:
+            // A pipe has closed the one end only.
+            throw NetError(.brokenPipe, "The end of writing was announced while a write was waiting.")
+        case .closed: throw NetError(.closed, "The connection to \(peerName) was closed on this side.")
+        case .busy: throw busy(toRead: toRead)
         }
     }
 
+    /// What reads wait for. A plain socket's stays the same; that of other transports may change when they are closed.
+    @inline(__always)
+    private var readDescriptor: Descriptor { socket?.descriptor ?? transport.descriptor }
+
+    @inline(__always)
+    private var writeDescriptor: Descriptor { socket?.descriptor ?? transport.writeDescriptor }
+
+    @inline(__always)
+    private func deadline(after timeout: Duration?) -> Int64 {
+        timeout == nil ? .max : loop.deadline(after: timeout)
+    }
+
+    @inline(never)
     private func busy(toRead: Bool) -> NetError {
         NetError(.busy, "Another task is \(toRead ? "reading" : "writing") this stream: one at a time.")
     }

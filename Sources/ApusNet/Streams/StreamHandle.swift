@@ -19,7 +19,7 @@ package struct StreamHandle: Sendable {
     @inline(__always)
     package func read(into buffer: inout [UInt8], startingAt offset: Int, timeout: Duration?) async throws -> Int {
         guard loop.runsCurrentTask else { return try await readFromElsewhere(&buffer, offset, timeout) }
-        return try await core.read(into: &buffer, startingAt: offset, timeout: timeout)
+        return try await bound.assumedValue.read(into: &buffer, startingAt: offset, timeout: timeout)
     }
 
     /// A task of the loop's own cannot write to the caller's array.
@@ -43,7 +43,7 @@ package struct StreamHandle: Sendable {
         guard loop.runsCurrentTask else {
             return try await loop.hop { try await self.core.write(bytes, timeout: timeout) }
         }
-        try await core.write(bytes, timeout: timeout)
+        try await bound.assumedValue.write(bytes, timeout: timeout)
     }
 
     package func write(vector pieces: [[UInt8]], timeout: Duration?) async throws {

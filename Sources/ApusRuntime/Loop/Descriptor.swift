@@ -32,12 +32,14 @@ package struct Descriptor {
 
     /// Notes that a read returned `count` of the `wanted` bytes: fewer mean "drained", unless an end is latched, for which no
     /// other event will come.
+    @inlinable
     package func didRead(_ count: Int, of wanted: Int) {
         guard isOpen, !slot.pointee.isAlwaysReady else { return }
         if count < wanted, !slot.pointee.readEnded { slot.pointee.isReadable = false }
     }
 
     /// Notes that a read said EAGAIN: even a latched end has nothing more to say.
+    @inlinable
     package func readWouldBlock() {
         guard isOpen, !slot.pointee.isAlwaysReady else { return }
         slot.pointee.isReadable = false
@@ -60,11 +62,11 @@ package struct Descriptor {
     /// handler for all its waits and calls ``endWaits(_:)``: a handler costs about 1,650 instructions.
     @inlinable
     package func waitReadable(deadline: Int64 = .max) async -> WaitOutcome {
-        await withUnsafeContinuation { continuation in
+        await withContinuationHere { continuation in
             // The condition is tested here, inside: between `await` and this closure the task may have been re-enqueued.
             guard isOpen, !loop.state.pointee.isClosed else { return continuation.resume(returning: .closed) }
             if slot.pointee.isReadable || slot.pointee.readEnded { return continuation.resume(returning: .ready) }
-            if Task.isCancelled { return continuation.resume(returning: .cancelled) }
+            if EventLoop.currentTaskIsCancelled { return continuation.resume(returning: .cancelled) }
             if slot.pointee.reader.continuation != nil { return continuation.resume(returning: .busy) }
             slot.pointee.reader = .init(continuation: continuation, deadline: deadline)
             if deadline != .max { loop.armDeadline(slot, deadline) }
@@ -77,13 +79,13 @@ package struct Descriptor {
     ///   may answer before it has taken everything.
     @inlinable
     package func waitWritable(deadline: Int64 = .max, orReadable: Bool = false) async -> WaitOutcome {
-        await withUnsafeContinuation { continuation in
+        await withContinuationHere { continuation in
             guard isOpen, !loop.state.pointee.isClosed else { return continuation.resume(returning: .closed) }
             if slot.pointee.isWritable || slot.pointee.writeEnded { return continuation.resume(returning: .ready) }
             if orReadable, slot.pointee.isReadable || slot.pointee.readEnded {
                 return continuation.resume(returning: .ready)
             }
-            if Task.isCancelled { return continuation.resume(returning: .cancelled) }
+            if EventLoop.currentTaskIsCancelled { return continuation.resume(returning: .cancelled) }
             if slot.pointee.writer.continuation != nil { return continuation.resume(returning: .busy) }
             slot.pointee.writerMindsReading = orReadable
             slot.pointee.writer = .init(continuation: continuation, deadline: deadline)
@@ -128,4 +130,17 @@ extension Descriptor {
     package func noteReadable() {
         if isOpen { slot.pointee.isReadable = true }
     }
+}
+
+/// `withUnsafeContinuation` without its first step, which asks the runtime whether the task is on its executor: the function that waits
+/// has been called there. It takes 270 instructions, since the runtime locks the task's record to find its preference.
+@inlinable
+@inline(__always)
+package func withContinuationHere<Success>(_ body: (UnsafeContinuation<Success, Never>) -> Void) async -> Success {
+    #if compiler(<6.4)
+    // The same function as it was before it knew isolation; emitted into the caller, so that only the compiler has to know it.
+    return await _unsafeInheritExecutor_withUnsafeContinuation(body)
+    #else
+    return await withUnsafeContinuation(body)
+    #endif
 }

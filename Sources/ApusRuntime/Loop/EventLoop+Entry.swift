@@ -1,5 +1,4 @@
 import CApus
-import DequeModule
 import Glibc
 import Logging
 import Synchronization
@@ -177,12 +176,12 @@ extension EventLoop {
         state.pointee.scratch = nil
         // Taken before the inbox closes: from then on another thread's job may run at once on ``shared``'s thread, as this
         // executor, and own `state`.
-        var ready = Deque<ReadyJob>()
+        var ready = JobQueue()
         swap(&ready, &state.pointee.ready)
         let left = inbox.close()
         selector.deinitialize(count: 1)
         selector.deallocate()
-        for job in ready { EventLoop.shared.post(.orphan(job, self)) }
+        while let job = ready.popFirst() { EventLoop.shared.post(.orphan(job, self)) }
         for item in left {
             switch item {
             case .job(let job): EventLoop.shared.post(.orphan(job, self))

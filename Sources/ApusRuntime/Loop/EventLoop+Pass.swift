@@ -1,5 +1,4 @@
 import CApus
-import DequeModule
 import Logging
 import Synchronization
 
@@ -192,19 +191,27 @@ extension EventLoop {
         options.clock == .monotonic ? apus_monotonic_now() : state.pointee.now
     }
 
-    /// Gives everybody else a turn, if the running job has held the loop for longer than a slice.
+    /// Gives everybody else a turn, if the running job has held the loop for longer than a slice: see ``sliceIsOver``.
+    package func yieldIfSliceIsOver() async {
+        if sliceIsOver { await Task.yield() }
+    }
+
+    /// Whether the running job should give everybody else a turn, because it has held the loop for longer than a slice.
     ///
     /// A wait for what is ready already does not suspend: a peer that always has data would keep the loop for itself. Whoever works
-    /// in a circle around a descriptor calls this once per round. Loop thread only.
-    package func yieldIfSliceIsOver() async {
-        if options.clock == .monotonic {
-            guard apus_monotonic_now() &- state.pointee.now > Self.sliceNanoseconds else { return }
-        } else {
-            // Virtual time stands still meanwhile: rounds are counted instead.
-            state.pointee.rounds &+= 1
-            guard state.pointee.rounds % Self.sliceJobs == 0 else { return }
-        }
-        await Task.yield()
+    /// in a circle around a descriptor asks once per round. Loop thread only.
+    @inlinable
+    package var sliceIsOver: Bool {
+        state.pointee.rounds &+= 1
+        // A round is a system call or so: some microseconds. The clock would cost each of them another twentieth of one.
+        return state.pointee.rounds & 3 == 0 && clockSaysSliceIsOver
+    }
+
+    @usableFromInline
+    var clockSaysSliceIsOver: Bool {
+        if options.clock == .monotonic { return apus_monotonic_now() &- state.pointee.now > Self.sliceNanoseconds }
+        // Virtual time stands still meanwhile: rounds are counted instead.
+        return state.pointee.rounds % Self.sliceJobs == 0
     }
 
     /// Nanoseconds of the loop's clock as of the last poll: what deadlines of single operations are counted from.

@@ -91,6 +91,10 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         return withUnsafeCurrentTask { $0?.unownedTaskExecutor == asUnownedTaskExecutor() }
     }
 
+    /// Whether the running task was cancelled: what `Task.isCancelled` says, which retains and releases the task to say it.
+    @usableFromInline
+    package static var currentTaskIsCancelled: Bool { apus_task_is_cancelled() }
+
     // MARK: Executor
 
     /// Takes a part of a task to run: called by the Swift runtime. Safe from any thread.

@@ -1,9 +1,10 @@
 /// A value that only one loop's thread may touch, in a place that any thread may hold.
 // @unchecked: `value` checks the thread.
+@usableFromInline
 package struct LoopBound<Value>: @unchecked Sendable {
     /// The loop that owns the value.
-    package unowned(unsafe) let loop: EventLoop
-    private let stored: Value
+    @usableFromInline package unowned(unsafe) let loop: EventLoop
+    @usableFromInline let stored: Value
 
     package init(_ value: Value, on loop: EventLoop) {
         stored = value
@@ -15,6 +16,10 @@ package struct LoopBound<Value>: @unchecked Sendable {
         precondition(loop.isCurrent, "loop-owned state was read off its loop")
         return stored
     }
+
+    /// The value, for whoever has just seen that this is the loop's thread, as by ``EventLoop/runsCurrentTask``.
+    @inlinable
+    package var assumedValue: Value { stored }
 
     /// Runs `body` with the value on the loop's thread, at once if this is it.
     package func perform(_ body: @escaping @Sendable (Value) -> Void) {

@@ -1,10 +1,8 @@
-import DequeModule
-
 /// Everything that only the loop's own thread touches, behind one pointer: hot state in a class pays for a dynamic exclusivity
 /// check at each access.
 @usableFromInline
 struct LoopState: ~Copyable {
-    var ready = Deque<ReadyJob>()
+    var ready = JobQueue()
     var timers = TimerQueue()
     var descriptors = DescriptorTable()
     var events = ContiguousArray<SelectorEvent>()
@@ -19,8 +17,8 @@ struct LoopState: ~Copyable {
     var runningSerially = false
     @usableFromInline var isClosed = false
     var isFinished = false
-    /// Rounds that were counted by `yieldIfSliceIsOver()`.
-    var rounds = 0
+    /// Rounds that were counted by `sliceIsOver`.
+    @usableFromInline var rounds = 0
     var monitor: BlockMonitor?
     var statistics = LoopStatistics()
     var scratch: UnsafeMutableRawBufferPointer?

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #if __has_include("apus_backtrace.h")
 #include "apus_backtrace.h"
@@ -20,6 +21,8 @@ void apus_set_current_loop(void *_Nullable loop);
 
 /// The task that runs on this thread, if any: `swift_task_getCurrent` of the Swift runtime.
 void *_Nullable swift_task_getCurrent(void);
+/// Whether that task was cancelled; false if there is none.
+bool apus_task_is_cancelled(void);
 
 // --- Time and waiting ----------------------------------------------------------------------------
 /// CLOCK_MONOTONIC in nanoseconds.
@@ -69,6 +72,8 @@ int apus_change_membership(int fd, bool join, const struct sockaddr *_Nonnull gr
 // --- Files -----------------------------------------------------------------------------------------
 /// Whether the byte at `offset` can be read without waiting for a disk (preadv2(2), RWF_NOWAIT); true also where the file system cannot tell.
 bool apus_is_in_memory(int fd, int64_t offset);
+/// Reads what can be read without waiting for a disk (preadv2(2), RWF_NOWAIT). Returns the number of bytes, or -1.
+ssize_t apus_read_from_memory(int fd, void *_Nullable buffer, size_t count, int64_t offset);
 /// Reads `count` bytes from `offset` on into the page cache: readahead(2), then a read of the last byte to await it. Blocks.
 void apus_bring_into_memory(int fd, int64_t offset, size_t count);
 /// Whether one of the descriptors 0 to 2 was open when the program began.
