@@ -17,6 +17,7 @@ let examples: [Target] =
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
         "EchoServer", "ChatServer", "PortForwarder", "StartTLS",
+        "UDPResponder", "StandardInput",
     ].map {
         .executableTarget(
             name: $0,
@@ -74,6 +75,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // Neighbours, for tests only: NeighbourTests import them beside Apus. Who depends on Apus does not get them.
+        .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.4"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         .target(name: "CApus"),
@@ -84,7 +89,7 @@ let package = Package(
         // Runtime.
         .target(
             name: "ApusRuntime",
-            dependencies: ["CApus", .dequeModule, .logging],
+            dependencies: ["CApus", .dequeModule, .heapModule, .logging],
             // The main queue's two entry points (MainQueue.swift) live in libdispatch, which Swift links anyway.
             linkerSettings: [.linkedLibrary("dispatch")]
         ),
@@ -121,7 +126,10 @@ let package = Package(
         // Tests.
         .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),
         .testTarget(name: "ApusRuntimeTests", dependencies: ["ApusRuntime", "ApusTesting", "CApus", .logging]),
-        .testTarget(name: "ApusNetTests", dependencies: ["ApusNet", "ApusRuntime", "ApusTesting", .logging]),
+        .testTarget(
+            name: "ApusNetTests",
+            dependencies: ["ApusNet", "ApusRuntime", "ApusTesting", .logging, .openSSL]
+        ),
         .testTarget(
             name: "ApusHTTPClientTests",
             dependencies: [
@@ -136,6 +144,10 @@ let package = Package(
             ]
         ),
         .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus"]),
+        .testTarget(
+            name: "NeighbourTests",
+            dependencies: ["Apus", "ApusTesting", .asyncAlgorithms, .nioCore, .tracing]
+        ),
         .testTarget(name: "ArchitectureTests"),
         // The thread and hop rules, in a release build: `./run test` runs it.
         .executableTarget(
@@ -152,6 +164,9 @@ extension Target.Dependency {
     static let heapModule = product(name: "HeapModule", package: "swift-collections")
     static let logging = product(name: "Logging", package: "swift-log")
     static let openSSL = target(name: "COpenSSL", condition: .when(traits: ["TLS"]))
+    static let asyncAlgorithms = product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let tracing = product(name: "Tracing", package: "swift-distributed-tracing")
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
 }
 

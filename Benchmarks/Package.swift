@@ -13,6 +13,8 @@ let package = Package(
         .executableTarget(name: "BenchClient", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchSleepers N
         .executableTarget(name: "BenchSleepers", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchOffload WHAT N [MICROSECONDS]
+        .executableTarget(name: "BenchOffload", dependencies: [.product(name: "Apus", package: "apus")]),
     ]
 )
 

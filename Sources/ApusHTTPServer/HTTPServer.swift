@@ -36,6 +36,8 @@ public final class HTTPServer: Sendable {
         public var drainLimit = 64 * 1024
         /// Serves https with this identity; nil serves http.
         public var tls: TLSServerConfiguration?
+        /// Serves https with a certificate that can be replaced while the server runs; takes the place of ``tls``.
+        public var tlsContext: TLSServerContext?
         /// How long a client's TLS handshake may take.
         public var handshakeTimeout: Duration = .seconds(15)
         /// What a client may send.
@@ -62,7 +64,7 @@ public final class HTTPServer: Sendable {
     /// - Parameters:
     ///   - host: a name or an address in figures; `0.0.0.0` for every IPv4 address of the machine.
     ///   - port: 0 for one that is free: see ``address``.
-    /// - Throws: ``NetError`` (`.addressInUse`, `.permissionDenied`…).
+    /// - Throws: ``NetError`` (`.addressInUse`, `.permissionDenied`…); ``TLSError`` if the certificate cannot be used.
     ///
     /// Cancel safety: leaves no socket behind.
     public static func start(
@@ -78,7 +80,7 @@ public final class HTTPServer: Sendable {
         )
         let loop = listener.eventLoop
         let core = LoopBound(
-            ServerCore(listener: listener.handle, configuration: configuration, handler: handler),
+            try ServerCore(listener: listener.handle, configuration: configuration, handler: handler),
             on: loop
         )
         let task = loop.spawn(name: "HTTP server \(listener.address)") {
@@ -89,7 +91,7 @@ public final class HTTPServer: Sendable {
 
     /// Serves the connections of `listener` until the task is cancelled; then shuts down as ``shutdown()`` does, and throws.
     ///
-    /// - Throws: `CancellationError`, or ``NetError`` if the listener fails.
+    /// - Throws: `CancellationError`, or ``NetError`` if the listener fails; ``TLSError`` if the certificate cannot be used.
     ///
     /// Cancel safety: stops listening, and gives requests under way ``Configuration/shutdownTimeout`` to end.
     public static func serve(
@@ -99,7 +101,7 @@ public final class HTTPServer: Sendable {
     ) async throws {
         let loop = listener.eventLoop
         let core = LoopBound(
-            ServerCore(listener: listener.handle, configuration: configuration, handler: handler),
+            try ServerCore(listener: listener.handle, configuration: configuration, handler: handler),
             on: loop
         )
         let task = loop.spawn(name: "HTTP server \(listener.address)") { try await core.value.accept() }

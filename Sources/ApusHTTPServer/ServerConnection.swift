@@ -55,10 +55,14 @@ final class ServerConnection {
     /// Serves requests until one side closes. Never throws: what goes wrong is answered, or logged.
     func serve() async {
         do {
-            if var tls = core.configuration.tls {
-                if tls.applicationProtocols.isEmpty { tls.applicationProtocols = ["http/1.1"] }
+            if let tls = core.tls {
                 let deadline = loop.deadline(after: core.configuration.handshakeTimeout)
-                transport = try await TLSTransport.accept(over: transport, configuration: tls, deadline: deadline)
+                transport = try await TLSTransport.accept(
+                    over: transport,
+                    context: tls,
+                    protocols: ["http/1.1"],
+                    deadline: deadline
+                )
             }
             while try await receiveRequest(), let head = request {
                 request = nil

@@ -6,13 +6,20 @@ import Logging
 final class ServerCore {
     let configuration: HTTPServer.Configuration
     let handler: HTTPServer.Handler
+    let tls: TLSServerContext?
     private let listener: ListenerHandle
     private(set) var connections: [ObjectIdentifier: ServerConnection] = [:]
     private(set) var isShuttingDown = false
     private var roomWaiter: AsyncSignal?
     private var emptyWaiters: [AsyncSignal] = []
 
-    init(listener: ListenerHandle, configuration: HTTPServer.Configuration, handler: @escaping HTTPServer.Handler) {
+    /// - Throws: ``TLSError`` for a certificate that cannot be used, instead of at each connection.
+    init(
+        listener: ListenerHandle,
+        configuration: HTTPServer.Configuration,
+        handler: @escaping HTTPServer.Handler
+    ) throws {
+        tls = try configuration.tlsContext ?? configuration.tls.map { tls in try TLSServerContext(tls) }
         self.listener = listener
         self.configuration = configuration
         self.handler = handler

@@ -86,13 +86,6 @@ package enum Connector {
         return result
     }
 
-    private enum Event: Sendable {
-        case connected(LoopBound<any Transport>)
-        case failed(SocketAddress, any Error)
-        /// The attempt with this number has had its time alone.
-        case elapsed(Int)
-    }
-
     private static func race(
         _ addresses: [SocketAddress],
         host: String,
@@ -100,63 +93,30 @@ package enum Connector {
         deadline: Int64,
         options: SocketOptions
     ) async throws -> any Transport {
-        let outcome = await withTaskGroup(of: Event.self) { group -> Result<LoopBound<any Transport>, any Error> in
-            var begun = 0
-            var running = 0
-            var failures: [(SocketAddress, any Error)] = []
-            var winner: LoopBound<any Transport>?
-
-            func begin() {
-                guard begun < addresses.count else { return }
-                let address = addresses[begun]
-                begun += 1
-                running += 1
-                let number = begun
-                group.addTask {
-                    do {
-                        let transport = try await connect(to: address, on: loop, deadline: deadline, options: options)
-                        return .connected(LoopBound(transport, on: loop))
-                    } catch {
-                        return .failed(address, error)
-                    }
-                }
-                guard begun < addresses.count else { return }
-                group.addTask {
-                    try? await sleep(for: options.attemptDelay)
-                    return .elapsed(number)
-                }
+        do {
+            // Two may win in the same turn of the loop: the first counts. That an address fails where another answers is no news.
+            let winner = try await staggeredRace(
+                addresses,
+                delay: options.attemptDelay,
+                discard: { $0.value.close() },
+                onFailure: { _ in }
+            ) { address in
+                let transport = try await connect(to: address, on: loop, deadline: deadline, options: options)
+                return LoopBound(transport, on: loop)
             }
-
-            begin()
-            while running > 0, let event = await group.next() {
-                switch event {
-                case .connected(let transport):
-                    running -= 1
-                    // Two may win in the same turn of the loop: the first counts.
-                    if winner == nil { winner = transport } else { transport.value.close() }
-                    group.cancelAll()
-                case .failed(let address, let error):
-                    running -= 1
-                    failures.append((address, error))
-                    if winner == nil, !Task.isCancelled { begin() }
-                case .elapsed(let number):
-                    if winner == nil, number == begun, !Task.isCancelled { begin() }
-                }
-            }
-            group.cancelAll()
-            if let winner { return .success(winner) }
-            return .failure(Task.isCancelled ? CancellationError() : summary(failures, host: host))
+            return winner.value
+        } catch let failed as AllFailedError {
+            throw summary(failed.errors, host: host)
         }
-        return try outcome.get().value
     }
 
     /// One error for all: a deadline if that is what ended the last attempt, else the kind of the last failure.
-    private static func summary(_ failures: [(SocketAddress, any Error)], host: String) -> any Error {
-        if let timeout = failures.last(where: { ($0.1 as? NetError)?.isTimeout == true }) { return timeout.1 }
-        guard let last = failures.last?.1 as? NetError else {
-            return failures.last?.1 ?? NetError(.unknownHost, "“\(host)” has no addresses.")
+    private static func summary(_ failures: [any Error], host: String) -> any Error {
+        if let timeout = failures.last(where: { ($0 as? NetError)?.isTimeout == true }) { return timeout }
+        guard let last = failures.last as? NetError else {
+            return failures.last ?? NetError(.unknownHost, "“\(host)” has no addresses.")
         }
-        let list = failures.map { "\($0.1)" }
+        let list = failures.map { "\($0)" }
         let shown = list.prefix(4).joined(separator: " ") + (list.count > 4 ? " And \(list.count - 4) more." : "")
         return NetError(last.code, "None of the \(failures.count) addresses of “\(host)” could be reached. \(shown)")
     }

@@ -2,7 +2,7 @@ import Glibc
 
 // The network's errors, by who has to act:
 //
-//   you        invalidAddress, invalidArgument, busy, closed
+//   you        invalidAddress, invalidArgument, busy, closed, messageTooLarge
 //   the peer   connectionRefused, connectionReset, brokenPipe, unexpectedEnd
 //   the world  unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse,
 //              addressNotAvailable, permissionDenied, tooManyDescriptors, file, system
@@ -12,7 +12,7 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
     /// The kind of a ``NetError``.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
-            case invalidAddress, invalidArgument, busy, closed
+            case invalidAddress, invalidArgument, busy, closed, messageTooLarge
             case connectionRefused, connectionReset, brokenPipe, unexpectedEnd
             case unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse
             case addressNotAvailable, permissionDenied, tooManyDescriptors, file, system
@@ -28,6 +28,8 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
         public static let busy = Code(kind: .busy)
         /// The stream or listener was closed on this side.
         public static let closed = Code(kind: .closed)
+        /// More bytes than one datagram carries (EMSGSIZE).
+        public static let messageTooLarge = Code(kind: .messageTooLarge)
         /// Nobody listens there (ECONNREFUSED).
         public static let connectionRefused = Code(kind: .connectionRefused)
         /// The peer broke the connection off (ECONNRESET).
@@ -75,6 +77,7 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
             case EADDRNOTAVAIL: self = .addressNotAvailable
             case EACCES, EPERM: self = .permissionDenied
             case EMFILE, ENFILE: self = .tooManyDescriptors
+            case EMSGSIZE: self = .messageTooLarge
             default: self = .system
             }
         }
@@ -84,10 +87,13 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
     public var code: Code
     /// The system's error number, where there is one.
     public var errno: Int32?
+    /// The error below, such as the ``TLSError`` that ended a connection over TLS.
+    public var cause: (any Error)?
     private var message: String
 
-    package init(_ code: Code, _ message: String) {
+    package init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code
+        self.cause = cause
         self.message = message
     }
 
@@ -99,6 +105,13 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
         self.code = code
         self.errno = errno
         message = "\(action): \(String(cString: strerror(errno)))\(Self.advice(code))"
+    }
+
+    /// The same error, with what it happened in.
+    func during(_ action: String) -> NetError {
+        var result = self
+        result.message = "\(action): \(message)"
+        return result
     }
 
     /// Whether a deadline caused this.

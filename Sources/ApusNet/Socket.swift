@@ -1,11 +1,12 @@
 import CApus
 import Glibc
 
-/// The socket system calls: the only file of this target that makes them. Every descriptor is non-blocking and close-on-exec
+/// The socket system calls: they are made here, and for datagrams in `Datagrams/DatagramCalls.swift`, and nowhere else in this target. Every descriptor is non-blocking and close-on-exec
 /// from birth, and every `send` has MSG_NOSIGNAL: a broken pipe is an error, never the end of the process.
 enum Socket {
-    static func make(family: Int32) throws(NetError) -> Int32 {
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    static func make(family: Int32, isDatagram: Bool = false) throws(NetError) -> Int32 {
+        let kind = isDatagram ? SOCK_DGRAM : SOCK_STREAM
+        let type = Int32(kind.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let fd = socket(family, type, 0)
         guard fd >= 0 else { throw NetError(errno: errno, while: "Making a socket") }
         return fd
@@ -93,7 +94,7 @@ enum Socket {
     }
 
     /// An option's value, or nil for what is no socket.
-    private static func get(_ fd: Int32, _ level: Int32, _ name: Int32) -> Int32? {
+    static func get(_ fd: Int32, _ level: Int32, _ name: Int32) -> Int32? {
         var value: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         return getsockopt(fd, level, name, &value, &length) == 0 ? value : nil
@@ -259,7 +260,7 @@ enum Socket {
 
     static func close(_ fd: Int32) { Glibc.close(fd) }
 
-    private static func set(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+    static func set(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
         var value = value
         setsockopt(fd, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
     }

@@ -139,6 +139,25 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return copy
     }
 
+    /// The IPv4 address that an IPv6 socket shows as `::ffff:192.0.2.1` (RFC 4291 §2.5.5.2); any other address as it is.
+    var unmapped: SocketAddress {
+        guard case .ipv6(0, let low, let port, _) = storage, low >> 32 == 0xFFFF else { return self }
+        var copy = self
+        copy.storage = .ipv4(UInt32(truncatingIfNeeded: low), port)
+        return copy
+    }
+
+    var isIPv6: Bool { if case .ipv6 = storage { true } else { false } }
+
+    /// Whether this is an address of a group (RFC 1112 §4, RFC 4291 §2.7).
+    var isMulticast: Bool {
+        switch storage {
+        case .ipv4(let address, _): address >> 28 == 0xE
+        case .ipv6(let high, _, _, _): high >> 56 == 0xFF
+        case .unix, .abstract: false
+        }
+    }
+
     /// AF_INET, AF_INET6 or AF_UNIX.
     var family: Int32 {
         switch storage {

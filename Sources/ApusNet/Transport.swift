@@ -5,8 +5,11 @@ package import ApusRuntime
 /// Sockets, TLS and the in-memory streams of the tests have this shape, and protocols are written against it: they wait with
 /// ``Descriptor/waitReadable(deadline:)`` and then call.
 package protocol Transport: AnyObject {
-    /// What to wait on.
+    /// What to wait on; for room to write, only where there is no other ``writeDescriptor``.
     var descriptor: Descriptor { get }
+
+    /// What to wait on for room to write: pipes have a descriptor for each direction.
+    var writeDescriptor: Descriptor { get }
 
     /// Reads what is there. Nil: nothing now, wait; 0: the peer has sent its last byte.
     func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int?
@@ -19,6 +22,10 @@ package protocol Transport: AnyObject {
 
     /// Writes up to `count` bytes of the file `fd` from `offset` without bringing them here, as sendfile(2) does.
     func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer
+
+    /// Tells that the bytes which ``send(_:)`` had no room for do not come again: their writer was cancelled, or has waited for too long. A
+    /// part of them may be sent all the same.
+    func abandonSend()
 
     /// Tells the peer that nothing more comes; reading goes on.
     func finishSending()
@@ -44,6 +51,8 @@ package enum FileTransfer {
 }
 
 extension Transport {
+    package var writeDescriptor: Descriptor { descriptor }
+
     /// Whoever has nothing better takes the first piece; a caller goes on with the rest.
     package func send(vector pieces: [UnsafeRawBufferPointer]) throws(NetError) -> Int? {
         guard let first = pieces.first(where: { !$0.isEmpty }) else { return 0 }
@@ -51,4 +60,6 @@ extension Transport {
     }
 
     package func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer { .unsupported }
+
+    package func abandonSend() {}
 }

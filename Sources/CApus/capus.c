@@ -44,7 +44,14 @@ int64_t apus_monotonic_now(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int apus_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t timeout_nanoseconds) {
+int apus_whole_milliseconds(int64_t nanoseconds) {
+    if (nanoseconds <= 0) return 0;
+    int64_t milliseconds = (nanoseconds - 1) / 1000000 + 1;
+    return milliseconds > 86400000 ? 86400000 : (int)milliseconds;
+}
+
+int apus_epoll_wait(
+    int epoll, struct epoll_event *events, int capacity, int64_t timeout_nanoseconds, bool in_milliseconds) {
     static _Atomic bool lacks_pwait2;
     int count;
     if (timeout_nanoseconds <= 0) {
@@ -52,7 +59,7 @@ int apus_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t
         return count < 0 ? -errno : count;
     }
 #ifdef SYS_epoll_pwait2
-    if (!atomic_load_explicit(&lacks_pwait2, memory_order_relaxed)) {
+    if (!in_milliseconds && !atomic_load_explicit(&lacks_pwait2, memory_order_relaxed)) {
         // By number: glibc has had the wrapper only since 2.35.
         struct timespec timeout = {
             .tv_sec = timeout_nanoseconds / 1000000000, .tv_nsec = timeout_nanoseconds % 1000000000};
@@ -63,8 +70,7 @@ int apus_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t
         atomic_store_explicit(&lacks_pwait2, true, memory_order_relaxed);
     }
 #endif
-    int64_t milliseconds = (timeout_nanoseconds + 999999) / 1000000;
-    count = epoll_wait(epoll, events, capacity, milliseconds > 86400000 ? 86400000 : (int)milliseconds);
+    count = epoll_wait(epoll, events, capacity, apus_whole_milliseconds(timeout_nanoseconds));
     return count < 0 ? -errno : count;
 }
 

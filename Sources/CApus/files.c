@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,3 +20,19 @@ void apus_bring_into_memory(int fd, int64_t offset, size_t count) {
     readahead(fd, (off_t)offset, count);
     (void)!pread(fd, &byte, 1, (off_t)offset + (off_t)count - 1);
 }
+
+static bool was_open[3];
+
+__attribute__((constructor)) static void look_at_standard_descriptors(void) {
+    for (int fd = 0; fd < 3; fd++) was_open[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+bool apus_was_open_at_start(int fd) { return fd >= 0 && fd < 3 && was_open[fd]; }
+
+int apus_pipe(int descriptors[2]) { return pipe2(descriptors, O_NONBLOCK | O_CLOEXEC) == 0 ? 0 : errno; }
+
+bool apus_is_packet_pipe(int fd) { return fcntl(fd, F_GETFL) & O_DIRECT; }
+
+uint32_t apus_device_major(uint64_t device) { return major(device); }
+
+uint32_t apus_device_minor(uint64_t device) { return minor(device); }

@@ -13,6 +13,9 @@ static inline long apus_ssl_set_server_name(SSL *ssl, const char *name) { return
 static inline long apus_ctx_set_minimum_version(SSL_CTX *context, int version) {
     return SSL_CTX_set_min_proto_version(context, version);
 }
+static inline long apus_ctx_set_maximum_version(SSL_CTX *context, int version) {
+    return SSL_CTX_set_max_proto_version(context, version);
+}
 static inline long apus_ctx_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
 static inline void apus_ctx_refuse_compression_and_renegotiation(SSL_CTX *context) {
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
@@ -21,13 +24,26 @@ static inline void apus_ctx_set_read_ahead(SSL_CTX *context) { SSL_CTX_set_read_
 static inline long apus_ctx_add_chain_certificate(SSL_CTX *context, X509 *certificate) {
     return SSL_CTX_add1_chain_cert(context, certificate);
 }
+static inline long apus_ssl_add_chain_certificate(SSL *ssl, X509 *certificate) {
+    return SSL_add1_chain_cert(ssl, certificate);
+}
+static inline int apus_ssl_set_versions(SSL *ssl, int version) {
+    return SSL_set_min_proto_version(ssl, version) && SSL_set_max_proto_version(ssl, version);
+}
 static inline void apus_ssl_set_app_data(SSL *ssl, void *data) { SSL_set_app_data(ssl, data); }
 static inline void apus_ctx_keep_client_sessions(SSL_CTX *context, int (*callback)(SSL *, SSL_SESSION *)) {
     // Kept by us, by host: OpenSSL's own client cache would not know which one to offer.
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, callback);
 }
-static inline void *apus_ssl_own_app_data(SSL *ssl) { return SSL_get_app_data(ssl); }
+static inline void apus_ctx_keep_no_server_sessions(SSL_CTX *context) {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+}
+/// secure_getenv(3), which the headers show to _GNU_SOURCE only.
+extern char *secure_getenv(const char *name);
+static inline const char *apus_environment(const char *name) { return secure_getenv(name); }
+static inline int apus_store_count(X509_STORE *store) { return sk_X509_OBJECT_num(X509_STORE_get0_objects(store)); }
+static inline void *apus_ssl_own_app_data(const SSL *ssl) { return SSL_get_app_data(ssl); }
 static inline void *apus_ssl_app_data(X509_STORE_CTX *context) {
     SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
     return ssl ? SSL_get_app_data(ssl) : NULL;

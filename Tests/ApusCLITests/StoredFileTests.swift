@@ -7,15 +7,7 @@ import Testing
 @Suite struct StoredFileTests {
     /// A folder that is gone afterwards.
     private func withFolder(_ body: (_ path: String, StorageFolder) throws -> Void) throws {
-        var template = Array("/tmp/apus-cli-test.XXXXXX".utf8CString)
-        let path = try #require(mkdtemp(&template).map { String(cString: $0) })
-        defer { remove(path) }
-        try body(path, StorageFolder(path + "/out"))
-    }
-
-    private func remove(_ path: String) {
-        if let entries = try? list(path) { for entry in entries { remove("\(path)/\(entry)") } }
-        Glibc.remove(path)
+        try withScratchFolder { path in try body(path, StorageFolder(path + "/out")) }
     }
 
     /// What is in a folder, by name; throws if it is none (a symbolic link is none).

@@ -7,10 +7,13 @@ import Testing
 @Suite struct URLSourceTests {
     /// What a source gives whose list has this content: URLs as they are, bad lines as `! place`.
     private func targets(_ arguments: [String], list: [UInt8]? = nil) async throws -> [String] {
-        var template = Array("/tmp/apus-cli-list.XXXXXX".utf8CString)
-        let descriptor = mkstemp(&template)
-        let path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
-        defer { unlink(path) }
+        try await withScratchFolder { folder in
+            try await targets(arguments, list: list, path: folder + "/list")
+        }
+    }
+
+    private func targets(_ arguments: [String], list: [UInt8]?, path: String) async throws -> [String] {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         try Output.writeAll(list ?? [], to: descriptor)
         close(descriptor)
         var source = URLSource(arguments: arguments, list: list == nil ? nil : try URLList(path: path))

@@ -76,26 +76,6 @@ func expectOK(_ session: ClientSession, sourceLocation: SourceLocation = #_sourc
     #expect(text == "ok", sourceLocation: sourceLocation)
 }
 
-/// One pass of the loop: everything that is ready runs, and what other threads and scripts have left is taken in.
-func turn() async {
-    guard let loop = EventLoop.current else { return await Task.yield() }
-    await withCheckedContinuation { continuation in
-        loop.schedule { continuation.resume() }
-    }
-}
-
-/// Passes of the loop until `condition` holds; there are far more of them than any test needs.
-func until(
-    sourceLocation: SourceLocation = #_sourceLocation,
-    _ condition: () async -> Bool
-) async {
-    for _ in 0..<10_000 {
-        if await condition() { return }
-        await turn()
-    }
-    Issue.record("it never came to that", sourceLocation: sourceLocation)
-}
-
 /// A task that a script can cancel although it starts before the task exists.
 final class Canceller: Sendable {
     private let action = Mutex<(@Sendable () -> Void)?>(nil)
@@ -106,14 +86,6 @@ final class Canceller: Sendable {
     var step: ScriptStep { .perform { self.fire() } }
 
     func fire() { action.withLock { $0 }?() }
-}
-
-/// A number that closures can add to.
-final class Counter: Sendable {
-    private let count = Atomic(0)
-
-    func add() { count.wrappingAdd(1, ordering: .sequentiallyConsistent) }
-    var value: Int { count.load(ordering: .sequentiallyConsistent) }
 }
 
 /// Something that a closure can say.

@@ -2,7 +2,6 @@ import ApusNet
 import ApusRuntime
 import ApusTesting
 import Logging
-import Synchronization
 import Testing
 
 @testable import ApusHTTPServer
@@ -19,7 +18,7 @@ func withConnection(
             guard let loop = EventLoop.current else { return }
             // Nobody waits for it, so that it does not hold virtual time.
             let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
-            let core = ServerCore(listener: listener.handle, configuration: configuration, handler: handler)
+            let core = try ServerCore(listener: listener.handle, configuration: configuration, handler: handler)
             let (near, far) = try MemoryTransport.pair(capacity: 65_536, on: loop)
             core.adopt(far, on: loop)
             let client = TCPStream(near, on: loop)
@@ -38,26 +37,6 @@ let quiet: HTTPServer.Configuration = {
     configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     return configuration
 }()
-
-/// One pass of the loop.
-func turn() async {
-    guard let loop = EventLoop.current else { return await Task.yield() }
-    await withCheckedContinuation { continuation in
-        loop.schedule { continuation.resume() }
-    }
-}
-
-/// Passes of the loop until `condition` holds; there are far more of them than any test needs.
-func until(
-    sourceLocation: SourceLocation = #_sourceLocation,
-    _ condition: () async -> Bool
-) async {
-    for _ in 0..<100_000 {
-        if await condition() { return }
-        await turn()
-    }
-    Issue.record("it never came to that", sourceLocation: sourceLocation)
-}
 
 extension TCPStream {
     /// Everything until the server closes. On virtual time it always does.
@@ -99,12 +78,4 @@ extension String {
         guard let end = firstRange(of: "\r\n\r\n") else { return "" }
         return String(self[end.upperBound...])
     }
-}
-
-/// A number that closures can add to.
-final class Counter: Sendable {
-    private let count = Atomic(0)
-
-    func add() { count.wrappingAdd(1, ordering: .sequentiallyConsistent) }
-    var value: Int { count.load(ordering: .sequentiallyConsistent) }
 }

@@ -2,7 +2,6 @@ import ApusNet
 import ApusRuntime
 import ApusTesting
 import Glibc
-import Synchronization
 import Testing
 
 /// The error that `body` throws, which has to be a ``NetError``.
@@ -19,26 +18,6 @@ func netError<Success>(
         Issue.record("not a NetError: \(error)", sourceLocation: sourceLocation)
     }
     return nil
-}
-
-/// One pass of the loop.
-func turn() async {
-    guard let loop = EventLoop.current else { return await Task.yield() }
-    await withCheckedContinuation { continuation in
-        loop.schedule { continuation.resume() }
-    }
-}
-
-/// Passes of the loop until `condition` holds; there are far more of them than any test needs.
-func until(
-    sourceLocation: SourceLocation = #_sourceLocation,
-    _ condition: () async throws -> Bool
-) async rethrows {
-    for _ in 0..<100_000 {
-        if try await condition() { return }
-        await turn()
-    }
-    Issue.record("it never came to that", sourceLocation: sourceLocation)
 }
 
 /// Runs `body` on a loop of its own with two connected TCP streams, and checks that no descriptor, timer or task is left.
@@ -78,14 +57,6 @@ extension TCPStream {
         }
         return bytes
     }
-}
-
-/// A number that closures can add to.
-final class Counter: Sendable {
-    private let count = Atomic(0)
-
-    func add(_ more: Int = 1) { count.wrappingAdd(more, ordering: .sequentiallyConsistent) }
-    var value: Int { count.load(ordering: .sequentiallyConsistent) }
 }
 
 extension EventLoop {

@@ -302,24 +302,3 @@ struct ExecutorTests {
         #expect("\(TimeoutError(duration: .seconds(5)))".contains("5.0 seconds"))
     }
 }
-
-@Suite("Virtual time at a standstill")
-struct VirtualStandstillTests {
-    @Test("is told once, after five seconds in which nothing ran; what ran before does not count")
-    func standstill() async throws {
-        try await onCleanLoop {
-            let loop = try currentLoop()
-            // As if the clock had stood still an hour ago, before this job: that was another standstill.
-            loop.state.pointee.standstillSince = apus_monotonic_now() - 3_600_000_000_000
-            // A thread of its own: Swift's pool is busy with the other suites, sometimes for longer than five seconds.
-            let hasRun = AsyncStream<Void>.makeStream()
-            try startThread(name: "standstill") {
-                loop.schedule { hasRun.continuation.finish() }
-            }
-            for await _ in hasRun.stream {}
-            let wasReported = loop.state.pointee.standstillReported
-            #expect(!wasReported)
-            loop.state.pointee.standstillJobs = loop.state.pointee.statistics.jobs
-        }
-    }
-}

@@ -49,6 +49,38 @@ struct DescriptorTests {
         }
     }
 
+    @Test(
+        "an error of a datagram socket is no end: it calls the watcher, wakes both waits once, and leaves nothing latched"
+    )
+    func datagramError() async throws {
+        try await onCleanLoop(.monotonic) {
+            let loop = try currentLoop()
+            let descriptor = LoopBound(try loop.register(-1, isDatagram: true), on: loop)
+            let watcher = Watcher()
+            descriptor.value.watch(watcher, idleDeadline: .max)
+            descriptor.value.signal([.readable, .writable])
+            #expect(watcher.outcomes.isEmpty, "it hears of errors only")
+            descriptor.value.readWouldBlock()
+            descriptor.value.writeWouldBlock()
+            async let reading = descriptor.value.waitReadable()
+            async let writing = descriptor.value.waitWritable()
+            loop.schedule { descriptor.value.signal([.broken, .readEnd]) }
+            let outcomes = await (reading, writing)
+            #expect(outcomes == (.ready, .ready))
+            #expect(watcher.outcomes == [.ready])
+            #expect(!descriptor.value.hasEnded)
+            descriptor.value.readWouldBlock()
+            #expect(!descriptor.value.mayRead)
+            descriptor.value.unwatch()
+            let closing = Watcher { _ in descriptor.value.release() }
+            descriptor.value.watch(closing, idleDeadline: .max)
+            async let last = descriptor.value.waitReadable()
+            loop.schedule { descriptor.value.signal(.broken) }
+            let outcome = await last
+            #expect(outcome == .closed)
+        }
+    }
+
     @Test("EAGAIN clears readiness, and so does a short read; a full read does not")
     func clears() async throws {
         try await withPair { pair, descriptor in

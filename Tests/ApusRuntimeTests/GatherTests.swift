@@ -91,6 +91,48 @@ struct GatherTests {
         #expect(cancelled.all.sorted() == [0, 1, 2, 4])
     }
 
+    @Test(
+        "A30: the errors of the others, after the first, are reported with their place, and cancellations are not",
+        arguments: [5, 3000]
+    )
+    func laterErrors(count: Int) async throws {
+        let reported = Recorder<UnhandledError>()
+        try await onCleanLoop(exceptionHandler: reported.note) {
+            await #expect(throws: Oops(number: 1)) {
+                try await gather(0..<count) { number in
+                    if number == 1 { throw Oops(number: 1) }
+                    do { try await untilCancelled() } catch {
+                        if number == 2 || number == count - 1 { throw Oops(number: number) }
+                        throw error
+                    }
+                }
+            }
+        }
+        #expect(reported.count == 2)
+        #expect(Set(reported.all.map(\.taskName)) == ["gather[2]", "gather[\(count - 1)]"])
+        #expect(Set(reported.all.map { ($0.error as? Oops)?.number }) == [2, count - 1])
+    }
+
+    @Test("A30: a tuple's later errors are reported, too")
+    func laterErrorsOfTuple() async throws {
+        let reported = Recorder<UnhandledError>()
+        try await onCleanLoop(exceptionHandler: reported.note) {
+            do {
+                _ = try await gather(
+                    { () -> Int in throw Oops(number: 1) },
+                    { () -> String in
+                        do { try await untilCancelled() } catch { throw Oops(number: 2) }
+                        return ""
+                    }
+                )
+                Issue.record("one of them threw")
+            } catch {
+                #expect(error as? Oops == Oops(number: 1))
+            }
+        }
+        #expect(reported.all.map(\.taskName) == ["gather[1]"])
+    }
+
     @Test("after an error, what had not begun does not")
     func errorWithLimit() async throws {
         let begun = Recorder<Int>()

@@ -193,7 +193,7 @@ struct OffloadTests {
         let pool = OffloadPool(name: "race", maximumThreads: 4)
         let ran = Recorder<Int>()
         try await onCleanLoop(.monotonic) {
-            var random = SplitMix(state: seed)
+            var random = SplitMix(seed: seed)
             let loop = try currentLoop()
             let tasks = (0..<500).map { number in
                 loop.spawn {

@@ -104,4 +104,28 @@ struct ProcessTests {
         #expect(result.output.contains("Task “loser” on event loop “main” ended with an error that nobody received"))
         #expect(result.status == 0)
     }
+
+    @Test("a forked child has a shared loop of its own, its child too, and the parent keeps its one")
+    func forkShared() async throws {
+        let result = try await play("fork-shared")
+        #expect(result.output == "child: 0\nchild: 0\nparent: true\n")
+        #expect(result.status == 0)
+    }
+
+    @Test(
+        "code that is isolated to a loop, and state that it owns, stop the process off it",
+        arguments: [
+            ("off-loop-isolation", "on the loop\n", "isolated to event loop “main”, but runs on another thread"),
+            ("off-loop-actor", "on the loop: 0\n", "Incorrect actor executor assumption"),
+            ("off-loop-value", "on the loop: 1\n", "loop-owned state was read off its loop"),
+        ]
+    )
+    func traps(scene: String, before: String, message: String) async throws {
+        let result = try await play(scene)
+        #expect(result.output.hasPrefix(before))
+        #expect(result.output.contains(message), "\(result.output)")
+        #expect(!result.output.contains("not stopped"))
+        // SIGILL on x86-64, SIGTRAP on arm64.
+        #expect([128 + 4, 128 + 5].contains(result.status))
+    }
 }

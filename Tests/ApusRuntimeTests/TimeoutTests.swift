@@ -189,6 +189,27 @@ struct TimeoutTests {
         }
     }
 
+    /// Of no isolation of its own: it runs with its caller's.
+    private static func increment(_ box: Box) async throws {
+        try await withTimeout(.seconds(60)) {
+            MainActor.assertIsolated()
+            box.value += 1
+            await Task.yield()
+            MainActor.assertIsolated()
+            box.value += 1
+        }
+    }
+
+    private final class Box { var value = 0 }
+
+    @Test("in a function without isolation the body runs with that of the function's caller")
+    @MainActor
+    func callersIsolation() async throws {
+        let box = Box()
+        try await Self.increment(box)
+        #expect(box.value == 2)
+    }
+
     @MainActor
     final class Model {
         var lines: [String] = []

@@ -70,7 +70,7 @@ struct TimerQueueTests {
 
     @Test("100,000 timers cancelled in random order leave an empty queue and no memory")
     func manyCancelled() {
-        var random = SplitMix(state: 1)
+        var random = SplitMix(seed: 1)
         var queue = TimerQueue()
         var ids: [TimerID] = []
         for number in 0..<100_000 {
@@ -109,7 +109,7 @@ struct TimerQueueTests {
             var number: Int
             var id: TimerID
         }
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         var queue = TimerQueue()
         // Sorted by deadline and then by age, which is what the heap must look like from outside.
         var model: [Entry] = []

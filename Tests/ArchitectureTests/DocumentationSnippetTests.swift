@@ -116,8 +116,7 @@ import Testing
     }
 
     private static func typecheck(_ source: String) throws -> (status: Int32, messages: String) {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "apus-snippet-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let folder = try makeScratchFolder()
         defer { try? FileManager.default.removeItem(at: folder) }
         let isProgram = source.contains("import Apus")
         let fragment = """

@@ -41,6 +41,13 @@ struct RuleTests {
         #expect(Rules.systemFiles.subtracting(offences.map(\.path)) == [], "listed without need")
     }
 
+    @Test("the system's selector is named in its own file only")
+    func selectorWords() throws {
+        let files = try Repository.swiftFiles(under: "Sources")
+        #expect(Rules.selectorWords(files) == [])
+        #expect(!Rules.selectorWords(files, in: "").isEmpty, "the file that names it is there")
+    }
+
     @Test("tasks are started in one file")
     func bareTasks() throws {
         #expect(Rules.bareTasks(try Repository.swiftFiles(under: "Sources")) == [])
@@ -143,6 +150,12 @@ struct RuleSampleTests {
     @Test("words that only look impure are let be", arguments: ["asynchronous", "Tasks", "a.nowhere", "unawaited"])
     func pure(line: String) {
         #expect(Rules.impureWords(sample(line)) == [])
+    }
+
+    @Test("a word of the system's selector outside its file is found, but not in a comment")
+    func selectorWords() {
+        #expect(Rules.selectorWords(sample("let epoll = epoll_create1(0)")).count == 1)
+        #expect(Rules.selectorWords(sample("// as epoll does")) == [])
     }
 
     @Test("a system import outside the list is found")

@@ -13,7 +13,9 @@ enum Rules {
         ImportRule(target: "ApusWire", allowed: ["HTTPTypes"]),
         ImportRule(
             target: "ApusRuntime",
-            allowed: ["CApus", "DequeModule", "Logging", "CoreMetrics", "Synchronization", "Runtime", "Glibc"]
+            allowed: [
+                "CApus", "DequeModule", "HeapModule", "Logging", "CoreMetrics", "Synchronization", "Runtime", "Glibc",
+            ]
         ),
         ImportRule(
             target: "ApusNet",
@@ -63,11 +65,13 @@ enum Rules {
         "Sources/ApusRuntime/Diagnostics/ThreadActivity.swift",
         "Sources/ApusRuntime/Loop/EpollSelector.swift",
         "Sources/ApusRuntime/Loop/EventLoop+Descriptors.swift",  // EPERM
+        "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid
         "Sources/ApusRuntime/Loop/EventLoop+Handles.swift",  // EPERM, EEXIST
-        "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid, poll
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
+        "Sources/ApusRuntime/Loop/ForkSafeLock.swift",  // pthread_mutex
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
         "Sources/ApusRuntime/Loop/MainQueue.swift",
+        "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
         "Sources/ApusRuntime/Tasks/BlockingOutcome.swift",
@@ -77,16 +81,40 @@ enum Rules {
         "Sources/ApusNet/Connector.swift",
         "Sources/ApusNet/NetError.swift",
         "Sources/ApusNet/DNS/SystemQuery.swift",
+        "Sources/ApusNet/Datagrams/DatagramCalls.swift",
+        "Sources/ApusNet/Datagrams/DatagramCore.swift",  // errno values
         "Sources/ApusNet/Listeners/BoundSockets.swift",  // EAFNOSUPPORT
         "Sources/ApusNet/Listeners/SocketFile.swift",
+        "Sources/ApusNet/Pipes/PipeCalls.swift",
+        "Sources/ApusNet/Pipes/PipeTransport.swift",  // EAGAIN
         "Sources/ApusNet/Streams/SourceFile.swift",
-        "Sources/ApusNet/TLS/OpenSSLContext.swift",  // getenv, access
+        "Sources/ApusNet/TLS/OpenSSLTrust.swift",  // opendir
+        "Sources/ApusNet/TLS/TLSFiles.swift",
+        "Sources/ApusNet/TLS/TLSKeyLog.swift",
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",
+        "Sources/ApusTesting/PseudoTerminal.swift",
     ]
+
+    /// Words of one system's selector, which stay in the file of that backend.
+    static func selectorWords(
+        _ files: [SourceFile],
+        in backend: String = "Sources/ApusRuntime/Loop/EpollSelector.swift"
+    )
+        -> [Offence]
+    {
+        let pattern = /(?i)epoll|kqueue|io_uring/
+        return files.filter { $0.path != backend }.flatMap { file in
+            file.code.compactMap { number, text in
+                withoutStrings(text).firstMatch(of: pattern).map {
+                    Offence(path: file.path, line: number, what: "“\($0.0)”")
+                }
+            }
+        }
+    }
 
     static let maximumLines = 500
 

@@ -62,8 +62,9 @@ struct UserCodeTests {
 
     @Test("a file that may compile does: the others are not refused for want of a module")
     func control() async throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "apus-control-\(UUID().uuidString).swift")
-        defer { try? FileManager.default.removeItem(at: file) }
+        let folder = try makeScratchFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appending(path: "control.swift")
         let source = "import Apus\nfunc program() async throws { try await sleep(for: .seconds(1)) }\n"
         try source.write(to: file, atomically: true, encoding: .utf8)
         let (status, messages) = try await Self.typecheck(file.path)

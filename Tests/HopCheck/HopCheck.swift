@@ -1,6 +1,7 @@
 import Apus
 import ApusRuntime
 import CApus
+@preconcurrency import Glibc
 
 /// On which thread does code run? Only a release build can tell: the optimiser decides where a task leaves its executor.
 enum HopCheck {
@@ -23,7 +24,31 @@ enum HopCheck {
         } catch {
             report.check(false, "the program ends without an error: \(error)")
         }
+        traps(report)
         return report.finish()
+    }
+
+    /// The optimiser keeps the checks that stop a data race.
+    private static func traps(_ report: Report) {
+        for scene in ["off-loop-isolation", "off-loop-actor", "off-loop-value"] {
+            // What it says belongs to the scene, and looks like an error here.
+            var actions = posix_spawn_file_actions_t()
+            posix_spawn_file_actions_init(&actions)
+            defer { posix_spawn_file_actions_destroy(&actions) }
+            posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+            var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("apus-hop-check"), strdup(scene), nil]
+            defer { for argument in arguments { free(argument) } }
+            var child: pid_t = 0
+            guard posix_spawn(&child, "/proc/self/exe", &actions, nil, &arguments, environ) == 0 else {
+                report.check(false, "the scene \(scene) can be played")
+                continue
+            }
+            var status: Int32 = 0
+            waitpid(child, &status, 0)
+            let signal = status & 0x7F
+            report.check(signal == SIGILL || signal == SIGTRAP, "the scene \(scene) is stopped by a trap")
+        }
     }
 }
 
@@ -74,6 +99,19 @@ struct Setting: Sendable {
         for stages in try await gather(0..<3, { _ in try await visit() }) {
             stages.check(report, "a child of gather", at: here)
         }
+        try await race({ try await visit() }, { try await visit() }).check(report, "a child of race", at: here)
+        try await firstSuccess([1, 2]) { _ in try await visit() }.check(report, "a child of firstSuccess", at: here)
+        try await staggeredRace([1, 2], delay: .nanoseconds(1)) { _ in try await visit() }
+            .check(report, "a child of staggeredRace", at: here)
+        try await asCompleted(1...3, limit: 2) { _ in
+            try await visit()
+        } consume: { results in
+            for try await stages in results { stages.check(report, "a child of asCompleted", at: here) }
+            try await visit().check(report, "the consumer of asCompleted", at: here)
+        }
+        try await withDeadline(nil) { _ in try await visit() }.check(report, "withDeadline's body", at: here)
+        try await withShield { try await visit() }.check(report, "withShield's body", at: here)
+        try await retry { _ in try await visit() }.check(report, "retry's body", at: here)
         try await Self.concurrent(self).check(report, "a @concurrent function", at: here)
         try await withTimeout(.seconds(60)) { try await visit() }.check(report, "withTimeout's body", at: here)
         try await Task(executorPreference: loop) { try await visit() }.value
@@ -123,6 +161,20 @@ struct Setting: Sendable {
     @MainActor
     private func mainActorVisit() async throws -> Stages {
         let stages = try await visit()
+        MainActor.assertIsolated()
+        try await withDeadline(nil) { _ in
+            await Task.yield()
+            MainActor.assertIsolated()
+        }
+        try await withShield {
+            await Task.yield()
+            MainActor.assertIsolated()
+        }
+        try await asCompleted([1, 2]) {
+            $0
+        } consume: { results in
+            for try await _ in results { MainActor.assertIsolated() }
+        }
         MainActor.assertIsolated()
         return stages
     }

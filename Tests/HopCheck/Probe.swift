@@ -62,15 +62,70 @@ struct Stages: Equatable, Sendable {
         while received < 4 { received += try await stream.read().count }
         stages.places["after a socket read"] = .here
         await stream.close()
+        let datagrams = try await UDPSocket.bind(host: "127.0.0.1", port: 0)
+        try await datagrams.send("ping", to: datagrams.localAddress)
+        _ = try await datagrams.receive()
+        stages.places["after a datagram"] = .here
+        await datagrams.close()
+        stages.places["after a closed socket's datagrams"] = try await afterTheLast(of: datagrams)
+        let (near, far) = try await PipeStream.pair()
+        try await near.write("ping")
+        _ = try await far.read()
+        stages.places["after a pipe read"] = .here
+        await near.close()
+        await far.close()
         try await offload {}
         stages.places["after an offloaded call"] = .here
-        try await withTimeout(.seconds(60)) { await Task.yield() }
+        stages.places["in withTimeout"] = try await withTimeout(.seconds(60)) {
+            await Task.yield()
+            return .here
+        }
         stages.places["after withTimeout"] = .here
         _ = try await gather({ await Task.yield() }, { await Task.yield() })
         stages.places["after gather"] = .here
+        try await stages.visitCombinators()
         return stages
     }
 
+    private static func afterTheLast(of socket: UDPSocket) async throws -> Place {
+        for try await _ in socket.datagrams {}
+        return .here
+    }
+
+    private mutating func visitCombinators() async throws {
+        _ = try await race({ await Task.yield() }, { await Task.yield() })
+        places["after race"] = .here
+        _ = try await firstSuccess({ await Task.yield() }, { await Task.yield() })
+        places["after firstSuccess"] = .here
+        _ = try await staggeredRace([1, 0], delay: .nanoseconds(1)) { try await sleep(for: .microseconds($0)) }
+        places["after staggeredRace"] = .here
+        let deadline = (EventLoop.current ?? .shared).clock.now.advanced(by: .seconds(60))
+        places["in withDeadline"] = try await withDeadline(deadline) { scope in
+            await Task.yield()
+            scope.reschedule(after: .seconds(60))
+            return .here
+        }
+        places["after withDeadline"] = .here
+        places["in withShield"] = try await withShield {
+            await Task.yield()
+            return .here
+        }
+        places["after withShield"] = .here
+        places["in the consumer of asCompleted"] = try await asCompleted([1, 2]) { number in
+            try await sleep(for: .microseconds(number))
+        } consume: { results in
+            for try await _ in results {}
+            return .here
+        }
+        places["after asCompleted"] = .here
+        _ = try await wait([EventLoop.spawn { try await sleep(for: .microseconds(1)) }], timeout: .seconds(60))
+        places["after wait"] = .here
+        places["in retry"] = try await retry(backoff: .constant(.microseconds(1))) { attempt in
+            if attempt == 1 { throw FirstAttempt() }
+            return .here
+        }
+        places["after retry"] = .here
+    private struct FirstAttempt: Error {}
     /// Checks that all stages were at `place`.
     func check(_ report: Report, _ who: String, at place: Place) {
         for (stage, found) in places.sorted(by: { $0.key < $1.key }) {

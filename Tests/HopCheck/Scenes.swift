@@ -21,6 +21,21 @@ enum Scene {
         "leaks": leaks,
         "close-on-exec": closeOnExec,
         "unhandled": unhandled,
+        "fork-shared": forkShared,
+        "off-loop-isolation": offLoopIsolation,
+        "off-loop-actor": offLoopActor,
+        "off-loop-value": offLoopValue,
+        "no-epoll-pwait2-ENOSYS": { withoutPreciseWait(ENOSYS) },
+        "no-epoll-pwait2-EPERM": { withoutPreciseWait(EPERM) },
+        "stdin-lines": stdinLines,
+        "stdin-first": stdinFirst,
+        "stdin-terminal": stdinTerminal,
+        "stdin-socket": stdinSocket,
+        "stdin-thread": stdinThread,
+        "stdout-slow": stdoutSlow,
+        "stdout-closed": stdoutClosed,
+        "stdout-order": stdoutOrder,
+        "stdout-full": stdoutFull,
     ]
 
     /// Prints the error that a scene should not have.

@@ -17,6 +17,8 @@ if CommandLine.arguments.count > 1 {
     var signals = sigset_t()
     sigfillset(&signals)
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    // A scene that hangs is a failure, and not the end of all tests.
+    alarm(60)
     exit(scene())
 }
 exit(HopCheck.run())

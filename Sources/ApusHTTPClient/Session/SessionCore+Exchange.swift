@@ -270,6 +270,8 @@ extension SessionCore {
             case .connectionRefused: return (.connectionRefused, "\(error)")
             case .unknownHost: return (.unknownHost, "\(error)")
             case .unexpectedEnd, .connectionReset, .brokenPipe:
+                // TLS itself has failed, such as by an alert that refuses our certificate.
+                if let tls = error.cause as? TLSError, tls.code != .truncated { return (.tlsFailed, "\(error)") }
                 switch exchange.progress {
                 case .request: return (.connectionClosed, "The server broke the connection off. \(error)")
                 case .head:

@@ -203,6 +203,9 @@ package final class ListenerCore {
         let peer = stream.transport.remoteAddress?.description ?? "a peer"
         switch error {
         case is CancellationError: return
+        case let failure as HandshakeFailure:
+            if failure.cause is CancellationError { return }
+            loop.options.logger.debug("No TLS on the connection of \(peer) to \(name): \(failure.cause)")
         case let error as NetError
         where [.connectionReset, .brokenPipe, .unexpectedEnd, .closed, .timedOut].contains(error.code):
             loop.options.logger.debug("The connection of \(peer) to \(name) ended: \(error)")

@@ -107,7 +107,8 @@ public final class TCPListener: Sendable {
 
     // MARK: Connections
 
-    /// Waits for the next connection.
+    /// Waits for the next connection, which is in plain text: ``TCPStream/startTLS(server:readAhead:timeout:)-(TLSServerConfiguration,_,_)`` goes on
+    /// with TLS.
     ///
     /// When the process or the system has no descriptors or memory left, the listener pauses for a second, says so in the log, and
     /// goes on: connections wait in the backlog meanwhile.

@@ -5,7 +5,8 @@ import Glibc
 /// A part of a regular file that is to be sent. What may wait for a disk happens on the pool for blocking calls.
 final class SourceFile: Sendable {
     let path: String
-    let fd: Int32
+    private let file: OpenFile
+    var fd: Int32 { file.fd }
     /// Offsets in bytes.
     let range: Range<Int64>
 
@@ -17,16 +18,15 @@ final class SourceFile: Sendable {
         guard !path.utf8.contains(0), !path.isEmpty else {
             throw NetError(.invalidArgument, "“\(path)” cannot name a file: it is empty or contains a NUL.")
         }
-        let (fd, size) = try await offload { try Self.open(path) }
+        // Owned from the start: if the task is cancelled while the call runs, nobody else takes the descriptor.
+        let (file, size) = try await offload { try Self.open(path) }
         self.path = path
-        self.fd = fd
+        self.file = file
         self.range = range ?? 0..<size
         guard self.range.lowerBound >= 0, self.range.upperBound <= size else {
             throw NetError(.invalidArgument, "“\(path)” has \(size) bytes; \(self.range) reaches beyond them.")
         }
     }
-
-    deinit { close(fd) }
 
     /// Up to `count` bytes from `offset` on; at least one.
     ///
@@ -43,8 +43,8 @@ final class SourceFile: Sendable {
 
     /// Reads `count` bytes from `offset` on into the system's memory.
     func bringIntoMemory(at offset: Int64, count: Int) async throws {
-        let fd = fd
-        try await offload { apus_bring_into_memory(fd, offset, count) }
+        // With `self`: the call goes on when its task is cancelled, and the number must stay this file's.
+        try await offload { apus_bring_into_memory(self.fd, offset, count) }
     }
 
     func shrunk(at offset: Int64) -> NetError {
@@ -54,16 +54,16 @@ final class SourceFile: Sendable {
         )
     }
 
-    private static func open(_ path: String) throws(NetError) -> (fd: Int32, size: Int64) {
+    private static func open(_ path: String) throws(NetError) -> (file: OpenFile, size: Int64) {
         // Not to hang in a FIFO that nobody writes to.
         let fd = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard fd >= 0 else { throw NetError(.file, errno: errno, while: "Opening “\(path)”") }
+        let file = OpenFile(fd)
         var facts = stat()
         guard fstat(fd, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
-            close(fd)
             throw NetError(.file, "“\(path)” is not a file that can be sent.")
         }
-        return (fd, Int64(facts.st_size))
+        return (file, Int64(facts.st_size))
     }
 
     private func readHere(at offset: Int64, count: Int) throws(NetError) -> [UInt8] {
@@ -77,4 +77,13 @@ final class SourceFile: Sendable {
         if failure != 0 { throw NetError(.file, errno: failure, while: "Reading “\(path)”") }
         return bytes
     }
+}
+
+/// A descriptor that is closed with the last reference to it.
+private final class OpenFile: Sendable {
+    let fd: Int32
+
+    init(_ fd: Int32) { self.fd = fd }
+
+    deinit { close(fd) }
 }

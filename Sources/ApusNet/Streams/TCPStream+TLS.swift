@@ -45,8 +45,30 @@ extension TCPStream {
         readAhead: [UInt8] = [],
         timeout: Duration? = .seconds(10)
     ) async throws {
+        try await startTLS(.configuration(configuration), readAhead, timeout)
+    }
+
+    /// Goes on with TLS, as the server, with the certificate that is in force now: see
+    /// ``startTLS(server:readAhead:timeout:)-(TLSServerConfiguration,_,_)``.
+    ///
+    /// - Parameters:
+    ///   - context: who the server is.
+    ///   - readAhead: what was read from the stream after the last plain message: pass ``BufferedReader/takeBuffered()``.
+    ///   - timeout: of the handshake.
+    /// - Throws: ``TLSError``; ``NetError`` (`.busy` while a task reads or writes); `CancellationError`. The connection is closed then.
+    ///
+    /// Cancel safety: closes the connection.
+    public func startTLS(
+        server context: TLSServerContext,
+        readAhead: [UInt8] = [],
+        timeout: Duration? = .seconds(10)
+    ) async throws {
+        try await startTLS(.context(context), readAhead, timeout)
+    }
+
+    private func startTLS(_ settings: TLSServerSettings, _ readAhead: [UInt8], _ timeout: Duration?) async throws {
         try await handle.startTLS(readAhead, timeout) { lower, deadline in
-            try await TLSTransport.accept(over: lower, configuration: configuration, deadline: deadline)
+            try await TLSTransport.accept(over: lower, settings, deadline: deadline)
         }
     }
 }
@@ -72,33 +94,4 @@ extension StreamHandle {
         if loop.runsCurrentTask { return try await body() }
         try await loop.hop(body)
     }
-}
-
-/// A transport that begins with bytes which somebody has read from it already. Loop thread only.
-final class ReadAheadTransport: Transport {
-    private var bytes: ArraySlice<UInt8>
-    private let lower: any Transport
-    let descriptor: Descriptor
-
-    init(_ bytes: [UInt8], before lower: any Transport) {
-        self.bytes = bytes[...]
-        self.lower = lower
-        descriptor = lower.descriptor
-        descriptor.noteReadable()
-    }
-
-    func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
-        guard !bytes.isEmpty else { return try lower.receive(into: buffer) }
-        let count = min(bytes.count, buffer.count)
-        buffer.copyBytes(from: bytes.prefix(count))
-        bytes.removeFirst(count)
-        return count
-    }
-
-    func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? { try lower.send(bytes) }
-    func finishSending() { lower.finishSending() }
-    func close() { lower.close() }
-    func abort() { lower.abort() }
-    var remoteAddress: SocketAddress? { lower.remoteAddress }
-    var localAddress: SocketAddress? { lower.localAddress }
 }

@@ -58,18 +58,7 @@ public final class TCPStream: ByteStream {
     ) async throws -> TCPStream {
         try await onLoop { loop in
             let deadline = loop.deadline(after: timeout)
-            let addresses: [SocketAddress]
-            if let timeout {
-                do {
-                    addresses = try await withTimeout(timeout) {
-                        try await options.resolver.addresses(of: host, port: port)
-                    }
-                } catch is TimeoutError {
-                    throw NetError(.timedOut, "Looking up “\(host)” took longer than \(timeout).")
-                }
-            } else {
-                addresses = try await options.resolver.addresses(of: host, port: port)
-            }
+            let addresses = try await resolve(host, port, options.resolver, timeout)
             return try await open(addresses, host: host, tls, on: loop, deadline, options)
         }
     }
@@ -131,6 +120,21 @@ public final class TCPStream: ByteStream {
         guard let tls else { return TCPStream(plain, on: loop) }
         let transport = try await TLSTransport.connect(over: plain, host: host, configuration: tls, deadline: deadline)
         return TCPStream(transport, on: loop)
+    }
+
+    /// The addresses of `host`, looked up within `timeout`.
+    static func resolve(
+        _ host: String,
+        _ port: Int,
+        _ resolver: any Resolver,
+        _ timeout: Duration?
+    ) async throws -> [SocketAddress] {
+        guard let timeout else { return try await resolver.addresses(of: host, port: port) }
+        do {
+            return try await withTimeout(timeout) { try await resolver.addresses(of: host, port: port) }
+        } catch is TimeoutError {
+            throw NetError(.timedOut, "Looking up “\(host)” took longer than \(timeout).")
+        }
     }
 
     static func onLoop<Success: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> Success) async throws

@@ -3,50 +3,70 @@ import ApusRuntime
 import COpenSSL
 
 /// One TLS connection on OpenSSL. Loop thread only.
-///
-/// OpenSSL reads and writes the transport through a BIO of our own, so that records go between the socket and OpenSSL's buffers
-/// without another copy.
 final class OpenSSLEngine: TLSEngine {
     private let ssl: OpaquePointer
     private let context: OpenSSLContext
-    private let lower: any Transport
+    private let bio: OpenSSLBIO
     private let peer: String
     private let isClient: Bool
-    private var lowerError: NetError?
+    /// ALPN's names in their wire format.
+    private let protocols: [UInt8]
     private var isEstablished = false
-    private var hasFailed = false
+    private var hasSaidEnd = false
+    /// After a fatal error OpenSSL has no second answer.
+    private var fatal: TLSError?
+    /// Bytes of a write that returned nil, which are OpenSSL's already.
+    private var taken = 0
     /// The certificate that verification refused: OpenSSL forgets it with the handshake.
     private var refusal: OpenSSLVerification.Refusal?
 
     init(client context: OpenSSLContext, over lower: any Transport, host: String, isVerifying: Bool) throws(TLSError) {
+        // A name may end with the root's dot; certificates and RFC 6066 §3 know none.
+        let name = host.last == "." ? String(host.dropLast()) : host
+        guard !name.isEmpty, !name.utf8.contains(0) else {
+            throw TLSError(.badConfiguration, "A server's name is neither empty nor does it contain a NUL.")
+        }
         ssl = try Self.make(context)
         self.context = context
-        self.lower = lower
-        peer = host
+        bio = OpenSSLBIO(over: lower)
+        peer = name
         isClient = true
+        protocols = context.protocols
         try attach()
         SSL_set_connect_state(ssl)
-        let isLiteral = (try? SocketAddress(host, port: 0)) != nil
+        let isLiteral = (try? SocketAddress(name, port: 0)) != nil
         // RFC 6066 §3: literal addresses are not sent as server names.
-        if !isLiteral { _ = apus_ssl_set_server_name(ssl, host) }
+        if !isLiteral, apus_ssl_set_server_name(ssl, name) != 1 {
+            throw TLSError(
+                .badConfiguration,
+                "“\(name)” is no name that a server can be asked for: \(OpenSSLErrors.take())"
+            )
+        }
         if isVerifying {
             let parameters = SSL_get0_param(ssl)
-            X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+            // RFC 9525 §6.3: a wildcard is a whole label, and the common name does not count.
+            let flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+            X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(flags))
+            // The zone of a link-local address is this machine's own affair.
+            let address = String(name.prefix { $0 != "%" })
             let isSet =
                 isLiteral
-                ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host) : X509_VERIFY_PARAM_set1_host(parameters, host, 0)
+                ? X509_VERIFY_PARAM_set1_ip_asc(parameters, address) : X509_VERIFY_PARAM_set1_host(parameters, name, 0)
             guard isSet == 1 else {
-                throw TLSError(.badConfiguration, "“\(host)” cannot be checked against a certificate.")
+                throw TLSError(.badConfiguration, "“\(name)” cannot be checked against a certificate.")
             }
         }
         context.sessions.offer(to: ssl, for: sessionKey)
-        if !context.protocols.isEmpty { SSL_set_alpn_protos(ssl, context.protocols, UInt32(context.protocols.count)) }
+        if !protocols.isEmpty { SSL_set_alpn_protos(ssl, protocols, UInt32(protocols.count)) }
     }
 
-    init(server context: OpenSSLContext, over lower: any Transport) throws(TLSError) {
+    /// - Parameter protocols: to accept by ALPN where the context names none.
+    init(server context: OpenSSLContext, over lower: any Transport, protocols: [String]) throws(TLSError) {
+        self.protocols =
+            context.protocols.isEmpty ? try OpenSSLContext.wireFormat(protocols) : context.protocols
         ssl = try Self.make(context)
         self.context = context
-        self.lower = lower
+        bio = OpenSSLBIO(over: lower)
         peer = lower.remoteAddress?.description ?? "the client"
         isClient = false
         try attach()
@@ -63,40 +83,40 @@ final class OpenSSLEngine: TLSEngine {
     }
 
     private func attach() throws(TLSError) {
-        guard let bio = BIO_new(Self.method) else {
-            throw TLSError(.badConfiguration, "OpenSSL cannot make a BIO: \(OpenSSLErrors.take())")
-        }
-        BIO_set_data(bio, Unmanaged.passUnretained(self).toOpaque())
-        BIO_set_init(bio, 1)
+        try bio.attach(to: ssl)
         apus_ssl_set_app_data(ssl, Unmanaged.passUnretained(self).toOpaque())
-        // The connection owns it from now on, for both directions.
-        SSL_set_bio(ssl, bio, bio)
     }
 
     // MARK: TLSEngine
 
     func handshake() throws(TLSError) -> TLSProgress {
+        let hasSentAll = bio.flush()
+        if isEstablished { return hasSentAll ? .done : .wantsWrite }
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             isEstablished = true
             try checkPins()
-            return .done
+            // What a server of TLS 1.3 sends last are tickets: a client that writes before it reads them must not be kept waiting.
+            return bio.unsentCount == 0 || !isClient && SSL_version(ssl) == TLS1_3_VERSION ? .done : .wantsWrite
         }
         switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ: return .wantsRead
-        case SSL_ERROR_WANT_WRITE: return .wantsWrite
+        case SSL_ERROR_WANT_READ: return bio.unsentCount == 0 ? .wantsRead : .wantsWrite
         case let code: throw failure(code, "The TLS handshake with \(peer) failed")
         }
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Int? {
+        if let fatal { throw fatal }
+        if !bio.flush(), bio.unsentCount > OpenSSLBIO.unsentLimit {
+            throw fail(TLSError(.protocolError, "\(peer) asks over TLS for ever, and takes no answer."))
+        }
         ERR_clear_error()
         var count = 0
         let result = SSL_read_ex(ssl, buffer.baseAddress, buffer.count, &count)
         if result == 1 { return count }
         switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return nil
+        case SSL_ERROR_WANT_READ: return nil
         case SSL_ERROR_ZERO_RETURN: return 0
         case let code: throw failure(code, "Reading from \(peer) over TLS failed")
         }
@@ -104,25 +124,42 @@ final class OpenSSLEngine: TLSEngine {
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(TLSError) -> Int? {
         guard bytes.count > 0 else { return 0 }
+        if let fatal { throw fatal }
+        guard bio.flush() else { return nil }
+        try checkSent()
+        if taken > 0 {
+            defer { taken = 0 }
+            return min(taken, bytes.count)
+        }
         ERR_clear_error()
         var count = 0
         let result = SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count)
-        if result == 1 { return count }
-        switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return nil
-        case let code: throw failure(code, "Writing to \(peer) over TLS failed")
-        }
+        guard result == 1 else { throw failure(SSL_get_error(ssl, result), "Writing to \(peer) over TLS failed") }
+        try checkSent()
+        if bio.unsentCount == 0 { return count }
+        // The writer waits until the transport has taken it: afterwards nobody would.
+        taken = count
+        return nil
     }
 
+    func abandonWrite() { taken = 0 }
+
     func closeNotify() {
-        // After a fatal error SSL_shutdown must not be called (its man page).
-        guard isEstablished, !hasFailed else { return }
+        // Once: a second call would read, and take data that comes for an error. Nor after a fatal error (SSL_shutdown(3)).
+        guard isEstablished, fatal == nil, !hasSaidEnd else { return }
+        hasSaidEnd = true
         ERR_clear_error()
         SSL_shutdown(ssl)
         ERR_clear_error()
     }
 
+    func flush() -> Bool { bio.flush() }
+
     var hasPending: Bool { SSL_has_pending(ssl) == 1 }
+
+    var hasFailed: Bool { fatal != nil }
+
+    private(set) var transportError: NetError?
 
     var info: TLSInfo {
         var name: UnsafePointer<UInt8>?
@@ -135,40 +172,55 @@ final class OpenSSLEngine: TLSEngine {
             applicationProtocol: name.map {
                 String(decoding: UnsafeBufferPointer(start: $0, count: Int(count)), as: UTF8.self)
             },
-            isResumed: SSL_session_reused(ssl) == 1
+            isResumed: SSL_session_reused(ssl) == 1,
+            peerCertificate: OpenSSLIdentity.peerCertificate(ssl)
         )
     }
 
     // MARK: Errors
 
+    private func checkSent() throws(TLSError) {
+        guard let error = bio.writeError else { return }
+        transportError = error
+        throw TLSError(.protocolError, "Writing to \(peer) over TLS failed: \(error)")
+    }
+
+    private func fail(_ error: TLSError) -> TLSError {
+        fatal = error
+        transportError = nil
+        return error
+    }
+
     private func failure(_ code: Int32, _ action: String) -> TLSError {
-        hasFailed = true
         let error = ERR_peek_error()
-        defer { ERR_clear_error() }
-        if let lowerError { return TLSError(.protocolError, "\(action): \(lowerError)") }
-        if let refusal { return refusal.error(host: peer, isClient: isClient) }
-        if code == SSL_ERROR_SYSCALL && error == 0 || apus_error_reason(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING {
-            return TLSError(
+        defer {
+            ERR_clear_error()
+            // An alert that says why.
+            _ = bio.flush()
+        }
+        transportError = nil
+        if let lowerError = bio.readError {
+            transportError = lowerError
+            return TLSError(.protocolError, "\(action): \(lowerError)")
+        }
+        if let refusal { return fail(refusal.error(host: peer, isClient: isClient)) }
+        let isOver = code == SSL_ERROR_SYSCALL && error == 0 || code == SSL_ERROR_ZERO_RETURN
+        if isOver, let lowerError = bio.writeError, lowerError.code == .connectionReset {
+            // The system tells of a reset once: writing has heard of it, and reading finds an end.
+            transportError = lowerError
+            return TLSError(.protocolError, "\(action): \(lowerError)")
+        }
+        if isOver {
+            let truncated = TLSError(
                 .truncated,
                 isEstablished
                     ? "\(peer) closed the connection without TLS's close_notify: what came may be incomplete."
                     : "\(peer) closed the connection during the TLS handshake."
             )
+            // One direction is broken, the other need not be.
+            return isEstablished ? truncated : fail(truncated)
         }
-        switch apus_error_reason(error) {
-        case SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST:
-            return TLSError(.notTLS, "\(action): what came from \(peer) is not TLS. Is it a plain http port?")
-        case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_NO_SHARED_CIPHER, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-            return TLSError(
-                .protocolError,
-                "\(action): the two sides have no TLS version or cipher in common (\(OpenSSLErrors.describe(error)))."
-            )
-        case let reason where reason > 1000 && reason < 1256:
-            // OpenSSL numbers received alerts from 1000.
-            return TLSError(.alert, "\(action): \(peer) refused it (\(OpenSSLErrors.describe(error))).")
-        default:
-            return TLSError(.protocolError, "\(action): \(OpenSSLErrors.describe(error)).")
-        }
+        return fail(OpenSSLErrors.explain(error, action, peer: peer, isClient: isClient))
     }
 
     /// Called by OpenSSL for each certificate of the chain: takes notes, and leaves the verdict as it is.
@@ -180,8 +232,21 @@ final class OpenSSLEngine: TLSEngine {
         return isAccepted
     }
 
+    private func checkPins() throws(TLSError) {
+        guard !context.pins.isEmpty else { return }
+        if let digest = OpenSSLIdentity.peerKeyDigest(ssl), context.pins.contains(digest) { return }
+        throw fail(
+            TLSError(
+                .pinMismatch,
+                "The key of \(peer)'s certificate is none of the \(context.pins.count) that are pinned."
+            )
+        )
+    }
+
+    // MARK: Callbacks
+
     /// The server that a ticket is good for.
-    private var sessionKey: String { "\(peer) \(lower.remoteAddress?.port ?? 0)" }
+    private var sessionKey: String { "\(peer) \(bio.lower.remoteAddress?.port ?? 0)" }
 
     /// Called by OpenSSL for each ticket that the server gives, TLS 1.3's among the first application data.
     static let keepSession: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in
@@ -191,65 +256,33 @@ final class OpenSSLEngine: TLSEngine {
         return 1
     }
 
-    private func checkPins() throws(TLSError) {
-        guard !context.pins.isEmpty else { return }
-        var digest = [UInt8](repeating: 0, count: 32)
-        if let certificate = SSL_get1_peer_certificate(ssl) {
-            defer { X509_free(certificate) }
-            var encoded: UnsafeMutablePointer<UInt8>?
-            let count = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &encoded)
-            if count > 0, let encoded {
-                EVP_Digest(encoded, Int(count), &digest, nil, EVP_sha256(), nil)
-                CRYPTO_free(encoded, #file, #line)
-                if context.pins.contains(digest) { return }
-            }
-        }
-        hasFailed = true
-        throw TLSError(
-            .pinMismatch,
-            "The key of \(peer)'s certificate is none of the \(context.pins.count) that are pinned."
-        )
+    static let logKey: SSL_CTX_keylog_cb_func = { ssl, line in
+        guard let ssl, let line, let data = apus_ssl_own_app_data(ssl) else { return }
+        let engine = Unmanaged<OpenSSLEngine>.fromOpaque(data).takeUnretainedValue()
+        engine.context.keyLog?.append(String(cString: line))
     }
 
-    // MARK: The BIO
-
-    // Made once, never freed; BIO methods may be used by all threads.
-    private nonisolated(unsafe) static let method: OpaquePointer? = {
-        let method = BIO_meth_new(BIO_get_new_index() | Int32(BIO_TYPE_SOURCE_SINK), "apus transport")
-        BIO_meth_set_read(method) { bio, buffer, count in
-            guard let bio, let data = BIO_get_data(bio) else { return -1 }
-            apus_bio_clear_retry(bio)
-            let engine = Unmanaged<OpenSSLEngine>.fromOpaque(data).takeUnretainedValue()
-            return engine.lowerRead(UnsafeMutableRawBufferPointer(start: buffer, count: Int(count)), bio)
+    /// Called by OpenSSL in a server when a client offers protocols.
+    static let selectProtocol: SSL_CTX_alpn_select_cb_func = { ssl, chosen, chosenCount, offered, offeredCount, _ in
+        guard let ssl, let data = apus_ssl_own_app_data(ssl) else { return SSL_TLSEXT_ERR_NOACK }
+        let engine = Unmanaged<OpenSSLEngine>.fromOpaque(data).takeUnretainedValue()
+        guard !engine.protocols.isEmpty else { return SSL_TLSEXT_ERR_NOACK }
+        return engine.protocols.withUnsafeBufferPointer { ours in
+            var selected: UnsafeMutablePointer<UInt8>?
+            let found = SSL_select_next_proto(
+                &selected,
+                chosenCount,
+                ours.baseAddress,
+                UInt32(ours.count),
+                offered,
+                offeredCount
+            )
+            // RFC 7301 §3.2. Going on without one lets a client take one protocol's answers for another's (ALPACA).
+            guard found == OPENSSL_NPN_NEGOTIATED, let selected else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+            // Into the memory of `protocols`, an array that is never changed and lives as long as the engine; OpenSSL copies it at once.
+            chosen?.pointee = UnsafePointer(selected)
+            return SSL_TLSEXT_ERR_OK
         }
-        BIO_meth_set_write(method) { bio, buffer, count in
-            guard let bio, let data = BIO_get_data(bio) else { return -1 }
-            apus_bio_clear_retry(bio)
-            let engine = Unmanaged<OpenSSLEngine>.fromOpaque(data).takeUnretainedValue()
-            return engine.lowerWrite(UnsafeRawBufferPointer(start: buffer, count: Int(count)), bio)
-        }
-        BIO_meth_set_ctrl(method) { _, command, _, _ in command == Int32(BIO_CTRL_FLUSH) ? 1 : 0 }
-        return method
-    }()
-
-    private func lowerRead(_ buffer: UnsafeMutableRawBufferPointer, _ bio: OpaquePointer) -> Int32 {
-        do throws(NetError) {
-            if let count = try lower.receive(into: buffer) { return Int32(count) }
-            apus_bio_retry_read(bio)
-        } catch {
-            lowerError = error
-        }
-        return -1
-    }
-
-    private func lowerWrite(_ buffer: UnsafeRawBufferPointer, _ bio: OpaquePointer) -> Int32 {
-        do throws(NetError) {
-            if let count = try lower.send(buffer) { return Int32(count) }
-            apus_bio_retry_write(bio)
-        } catch {
-            lowerError = error
-        }
-        return -1
     }
 }
 #endif

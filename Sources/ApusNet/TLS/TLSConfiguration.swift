@@ -1,22 +1,32 @@
+/// A version of TLS that may be spoken. Older ones are not offered (RFC 8996).
+public enum TLSVersion: Sendable, Hashable, Comparable {
+    /// RFC 5246.
+    case tls12
+    /// RFC 8446.
+    case tls13
+}
+
 /// How a client checks and speaks TLS. Every value that can be built is safe, but for one that says so in its name.
+///
+/// Whether a certificate was revoked is not looked up (neither OCSP nor revocation lists): let certificates be short-lived, or pin keys.
 public struct TLSConfiguration: Sendable, Hashable {
     /// Whom to trust.
     public enum Trust: Sendable, Hashable {
         /// The machine's store; `SSL_CERT_FILE` and `SSL_CERT_DIR` in the environment replace it.
         case system
-        /// Only the certificates in these PEM texts.
+        /// Only the certificates in these PEM texts, roots or not.
         case roots([String])
         /// The machine's store, and the certificates in these PEM texts.
         case systemAndRoots([String])
     }
 
-    /// A certificate chain and its key, to prove who one is.
+    /// A certificate chain and its key, to prove who one is. Its description shows neither key nor password.
     public struct Identity: Sendable, Hashable {
         /// PEM: the certificate, then those that lead to its root.
         public var certificateChain: String
-        /// PEM.
+        /// PEM, PKCS #8 or traditional, encrypted or not.
         public var privateKey: String
-        /// For an encrypted key.
+        /// For an encrypted key. Nobody is ever asked for one.
         public var password: String?
 
         public init(certificateChain: String, privateKey: String, password: String? = nil) {
@@ -36,7 +46,16 @@ public struct TLSConfiguration: Sendable, Hashable {
     public var pins: [[UInt8]] = []
     /// The protocols to offer, best first (ALPN).
     public var applicationProtocols: [String] = []
+    /// The oldest version to speak.
+    public var minimumVersion = TLSVersion.tls12
+    /// A file to which the connections' secrets are appended, for Wireshark and its like; it is made for this user's eyes only (mode 0600).
+    ///
+    /// Whoever has the file can read the connections. The environment alone turns nothing on: to do as browsers and curl do, pass the
+    /// value of `SSLKEYLOGFILE`. Writing blocks the loop for the moment that it takes.
+    public var keyLogFile: String?
     private(set) var isVerifying = true
+    /// For tests that need the older one.
+    package var maximumVersion = TLSVersion.tls13
 
     public init() {}
 
@@ -48,26 +67,13 @@ public struct TLSConfiguration: Sendable, Hashable {
     }
 }
 
-/// How a server speaks TLS.
-public struct TLSServerConfiguration: Sendable, Hashable {
-    /// Who the server is.
-    public var identity: TLSConfiguration.Identity
-    /// PEM texts: clients must have a certificate that one of these has signed. Empty: no client certificates.
-    public var clientRoots: [String] = []
-    /// The protocols to accept, best first (ALPN).
-    public var applicationProtocols: [String] = []
+extension TLSConfiguration.Identity: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String {
+        "Identity(\(certificateChain.utf8.count) bytes of certificates, private key not shown)"
+    }
 
-    public init(identity: TLSConfiguration.Identity) { self.identity = identity }
-}
+    public var debugDescription: String { description }
 
-/// What a handshake has agreed on.
-public struct TLSInfo: Sendable, Hashable {
-    /// Such as `TLSv1.3`.
-    public var version: String
-    /// Such as `TLS_AES_256_GCM_SHA384`.
-    public var cipher: String
-    /// The protocol chosen by ALPN, if any.
-    public var applicationProtocol: String?
-    /// Whether an earlier session was resumed.
-    public var isResumed: Bool
+    /// Without the secrets: dumps and failed expectations show what is in here.
+    public var customMirror: Mirror { Mirror(self, children: ["certificateChain": certificateChain]) }
 }

@@ -1,3 +1,9 @@
+/// What a server speaks TLS with.
+enum TLSServerSettings: Sendable {
+    case configuration(TLSServerConfiguration)
+    case context(TLSServerContext)
+}
+
 /// The engine that this build has.
 enum TLSEngines {
     static func client(
@@ -17,18 +23,26 @@ enum TLSEngines {
         #endif
     }
 
-    static func server(over lower: any Transport, _ configuration: TLSServerConfiguration) throws(TLSError)
-        -> any TLSEngine
-    {
+    /// - Parameter protocols: to accept by ALPN where the settings name none.
+    static func server(
+        over lower: any Transport,
+        _ settings: TLSServerSettings,
+        protocols: [String]
+    ) throws(TLSError) -> any TLSEngine {
         #if TLS
-        return try OpenSSLEngine(server: try OpenSSLContext.server(configuration), over: lower)
+        let context: OpenSSLContext
+        switch settings {
+        case .configuration(let configuration): context = try OpenSSLContext.server(configuration)
+        case .context(let shared): context = shared.current
+        }
+        return try OpenSSLEngine(server: context, over: lower, protocols: protocols)
         #else
         throw unavailable
         #endif
     }
 
     #if !TLS
-    private static var unavailable: TLSError {
+    static var unavailable: TLSError {
         TLSError(
             .unavailable,
             "This build of Apus has no TLS. Build with the package trait `TLS` (its default), which needs OpenSSL 3."

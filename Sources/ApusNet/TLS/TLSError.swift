@@ -2,7 +2,7 @@
 //
 //   you        badCertificateFile, badKeyFile, badConfiguration, unavailable (built without TLS)
 //   the peer   certificateExpired, certificateNotYetValid, hostMismatch, untrustedCertificate, pinMismatch, weakCertificate,
-//              wrongPurpose, notTLS, protocolError, alert, truncated
+//              wrongPurpose, certificateRequired, notTLS, protocolError, alert, truncated
 //   the world  noTrustStore, timedOut
 
 /// Why a TLS connection did not come about, or broke.
@@ -12,7 +12,7 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case badCertificateFile, badKeyFile, badConfiguration, unavailable
             case certificateExpired, certificateNotYetValid, hostMismatch, untrustedCertificate, pinMismatch
-            case weakCertificate, wrongPurpose, notTLS, protocolError, alert, truncated
+            case weakCertificate, wrongPurpose, certificateRequired, notTLS, protocolError, alert, truncated
             case noTrustStore, timedOut
         }
 
@@ -40,6 +40,8 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
         public static let weakCertificate = Code(kind: .weakCertificate)
         /// The peer's certificate is not one for servers (or clients).
         public static let wrongPurpose = Code(kind: .wrongPurpose)
+        /// The client has shown no certificate, and the server requires one.
+        public static let certificateRequired = Code(kind: .certificateRequired)
         /// What answers does not speak TLS.
         public static let notTLS = Code(kind: .notTLS)
         /// The peer broke the protocol, or the two have no version or cipher in common.

@@ -4,12 +4,22 @@ package import ApusRuntime
 package final class TLSTransport: Transport {
     private let lower: any Transport
     private let engine: any TLSEngine
-    package let descriptor: Descriptor
+    private let loop: EventLoop
+    package private(set) var descriptor: Descriptor
+    private var isOpen = true
+    private var hasFinishedSending = false
+    /// Whether a task sends what was left when one of the two ends was asked for.
+    private var isEnding = false
+
+    /// How long a peer that reads nothing may delay the end of a connection that was closed here: it owes us to read what was written
+    /// and TLS's own end, before the descriptor goes.
+    static let closeLimit = Duration.seconds(10)
 
     private init(_ lower: any Transport, _ engine: any TLSEngine) {
         self.lower = lower
         self.engine = engine
         descriptor = lower.descriptor
+        loop = lower.descriptor.loop
     }
 
     /// Shakes hands as a client.
@@ -27,13 +37,39 @@ package final class TLSTransport: Transport {
     }
 
     /// Shakes hands as a server: see ``connect(over:host:configuration:deadline:)``.
+    ///
+    /// - Parameter protocols: to accept by ALPN where the configuration names none.
     package static func accept(
         over lower: any Transport,
         configuration: TLSServerConfiguration,
+        protocols: [String] = [],
+        deadline: Int64
+    ) async throws -> TLSTransport {
+        try await accept(over: lower, .configuration(configuration), protocols: protocols, deadline: deadline)
+    }
+
+    /// Shakes hands as a server: see ``connect(over:host:configuration:deadline:)``.
+    ///
+    /// - Parameter protocols: to accept by ALPN where the context's configuration names none.
+    package static func accept(
+        over lower: any Transport,
+        context: TLSServerContext,
+        protocols: [String] = [],
+        deadline: Int64
+    ) async throws -> TLSTransport {
+        try await accept(over: lower, .context(context), protocols: protocols, deadline: deadline)
+    }
+
+    static func accept(
+        over lower: any Transport,
+        _ settings: TLSServerSettings,
+        protocols: [String] = [],
         deadline: Int64
     ) async throws -> TLSTransport {
         let peer = lower.remoteAddress?.description ?? "the client"
-        return try await start(lower, deadline, peer: peer) { try TLSEngines.server(over: lower, configuration) }
+        return try await start(lower, deadline, peer: peer) {
+            try TLSEngines.server(over: lower, settings, protocols: protocols)
+        }
     }
 
     private static func start(
@@ -61,60 +97,191 @@ package final class TLSTransport: Transport {
     private func shakeHands(_ deadline: Int64, peer: String) async throws {
         while true {
             let outcome: WaitOutcome
-            switch try engine.handshake() {
+            switch try advanceHandshake(peer: peer) {
             case .done: return notePending()
             case .wantsRead: outcome = await descriptor.waitReadable(deadline: deadline)
             case .wantsWrite: outcome = await descriptor.waitWritable(deadline: deadline)
             }
             switch outcome {
-            case .ready: continue
-            case .timedOut: throw TLSError(.timedOut, "The TLS handshake with \(peer) took longer than was allowed.")
+            case .ready:
+                // A peer that sends without end, a byte at a time, must not keep the loop.
+                if deadline != .max, loop.deadline(after: .zero) >= deadline { throw Self.tooSlow(peer) }
+                await loop.yieldIfSliceIsOver()
+            case .timedOut: throw Self.tooSlow(peer)
             case .cancelled: throw CancellationError()
             case .closed, .busy: throw NetError(.closed, "The connection was closed during the TLS handshake.")
             }
         }
     }
 
+    private static func tooSlow(_ peer: String) -> TLSError {
+        TLSError(.timedOut, "The TLS handshake with \(peer) took longer than was allowed.")
+    }
+
+    private func advanceHandshake(peer: String) throws -> TLSProgress {
+        do throws(TLSError) {
+            return try engine.handshake()
+        } catch {
+            guard let lowerError = engine.transportError else { throw error }
+            throw lowerError.during("The TLS handshake with \(peer) failed")
+        }
+    }
+
     /// What was agreed on.
     package var info: TLSInfo { engine.info }
 
+    // MARK: Transport
+
     package func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
+        guard isOpen else { throw Self.closed }
         do throws(TLSError) {
             guard let count = try engine.read(into: buffer) else { return nil }
-            notePending()
+            // An end is there for every later read too, whatever the transport below has to say.
+            if count == 0 { lower.descriptor.noteReadable() } else { notePending() }
             return count
         } catch {
-            let code: NetError.Code = error.code == .truncated ? .unexpectedEnd : .connectionReset
-            throw NetError(code, error.description)
+            lower.descriptor.noteReadable()
+            throw engine.transportError
+                ?? NetError(
+                    error.code == .truncated ? .unexpectedEnd : .connectionReset,
+                    error.description,
+                    cause: error
+                )
         }
     }
 
     package func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? {
+        guard isOpen else { throw Self.closed }
+        guard !hasFinishedSending else {
+            throw NetError(.brokenPipe, "This side has said already that it writes no more.")
+        }
         do throws(TLSError) {
             return try engine.write(bytes)
         } catch {
-            throw NetError(.brokenPipe, error.description)
+            throw engine.transportError ?? NetError(.brokenPipe, error.description, cause: error)
         }
     }
+
+    /// A record for many small pieces, instead of one for each.
+    package func send(vector pieces: [UnsafeRawBufferPointer]) throws(NetError) -> Int? {
+        guard let first = pieces.first(where: { !$0.isEmpty }) else { return 0 }
+        let record = UnsafeMutableRawBufferPointer(rebasing: loop.scratch[..<Self.recordSize])
+        guard first.count < record.count else { return try send(first) }
+        var count = 0
+        for piece in pieces where count < record.count {
+            let part = UnsafeRawBufferPointer(rebasing: piece.prefix(record.count - count))
+            UnsafeMutableRawBufferPointer(rebasing: record[count...]).copyMemory(from: part)
+            count += part.count
+        }
+        return try send(UnsafeRawBufferPointer(rebasing: record[..<count]))
+    }
+
+    /// What a record holds at most (RFC 8446 §5.1).
+    private static let recordSize = 16_384
+
+    package func abandonSend() { engine.abandonWrite() }
 
     /// The system's descriptor knows nothing of what OpenSSL has read ahead. Only after a read that found something: the rest may be
     /// a part of a record, and the read that finds nothing has asked the transport, which then waits as usual.
     private func notePending() {
-        if engine.hasPending { descriptor.noteReadable() }
+        if engine.hasPending { lower.descriptor.noteReadable() }
     }
 
     package func finishSending() {
+        guard isOpen, !hasFinishedSending else { return }
+        hasFinishedSending = true
         engine.closeNotify()
-        lower.finishSending()
+        end()
     }
 
     package func close() {
+        guard isOpen else { return }
+        isOpen = false
         engine.closeNotify()
-        lower.close()
+        end()
     }
 
-    package func abort() { lower.abort() }
+    package func abort() {
+        // What was closed before has ended in order, unless that is still under way.
+        guard isOpen || isEnding else { return }
+        isOpen = false
+        lower.abort()
+    }
+
+    private static var closed: NetError { NetError(.closed, "The connection was closed on this side.") }
 
     package var remoteAddress: SocketAddress? { lower.remoteAddress }
     package var localAddress: SocketAddress? { lower.localAddress }
+
+    // MARK: Ending
+
+    /// Ends the transport below as this one has ended, once everything is sent.
+    private func end() {
+        guard !engine.flush(), !engine.hasFailed, loop.closedError == nil, let gone = try? loop.register(-1) else {
+            return endLower()
+        }
+        let token = lower.descriptor.token
+        if !isOpen {
+            // To everybody else it is closed from now on.
+            gone.release()
+            descriptor = gone
+            lower.descriptor.unwatch()
+            loop.endWaits(token, with: .closed)
+        } else {
+            gone.release()
+            // A writer that waits has to hear of it.
+            loop.endWaits(token, with: .ready, reading: false)
+        }
+        guard !isEnding else { return }
+        isEnding = true
+        let bound = LoopBound(self, on: loop)
+        let loop = loop
+        loop.startDetached {
+            await withTaskCancellationHandler {
+                await bound.value.sendRest()
+            } onCancel: {
+                loop.perform { loop.endWaits(token, with: .cancelled) }
+            }
+        }
+    }
+
+    private func endLower() {
+        // Half-closing ends with close_notify (RFC 8446 §6.1). A FIN besides tells the peer nothing new, and nginx takes it for a client that has
+        // gone: it drops the request.
+        if !isOpen { lower.close() }
+    }
+
+    /// Throws away what has come. Returns whether more may.
+    private func drain() -> Bool {
+        do throws(NetError) {
+            return try lower.receive(into: loop.scratch) != 0
+        } catch {
+            return false
+        }
+    }
+
+    private func sendRest() async {
+        var deadline = Int64.max
+        var mayDrain = true
+        while !Task.isCancelled, lower.descriptor.isOpen, !engine.flush() {
+            if !isOpen {
+                if deadline == .max { deadline = loop.deadline(after: Self.closeLimit) }
+                // The peer may be closing too, and wait for us to read.
+                if mayDrain { mayDrain = drain() }
+            }
+            await loop.yieldIfSliceIsOver()
+            let outcome = await lower.descriptor.waitWritable(deadline: deadline, orReadable: !isOpen && mayDrain)
+            switch outcome {
+            // `.closed` is also how `close()` ends the wait for a half-close.
+            case .ready, .cancelled, .closed: break
+            // The writer that was there before: it has been told.
+            case .busy: await Task.yield()
+            case .timedOut:
+                lower.abort()
+                return
+            }
+        }
+        isEnding = false
+        endLower()
+    }
 }

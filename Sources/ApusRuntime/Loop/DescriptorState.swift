@@ -70,10 +70,14 @@ struct DescriptorState {
     /// A descriptor of the loop's own (the main queue, Ctrl-C): virtual time does not stand still for it.
     var isAmbient = false
 
+    /// A datagram socket, whose errors are no ends, and whose watcher hears of errors only.
+    var isDatagram = false
+
     var token: UInt64 { UInt64(generation) << 32 | UInt64(index) }
     /// Whether something outside is waited for.
     var awaitsSystem: Bool {
-        fd >= 0 && !isAmbient && (reader.continuation != nil || writer.continuation != nil || watcher != nil)
+        guard fd >= 0, !isAmbient else { return false }
+        return reader.continuation != nil || writer.continuation != nil || watcher != nil && !isDatagram
     }
 }
 

@@ -11,8 +11,13 @@ struct EpollSelector: Selector, ~Copyable {
     private let epoll: Int32
     private let wakeDescriptor: Int32
     private let buffer: UnsafeMutablePointer<epoll_event>
+    private let waitsInMilliseconds: Bool
 
-    init() throws(LoopError) {
+    init() throws(LoopError) { try self.init(waitsInMilliseconds: false) }
+
+    /// - Parameter waitsInMilliseconds: waits as on kernels before 5.11, which know no shorter time.
+    init(waitsInMilliseconds: Bool) throws(LoopError) {
+        self.waitsInMilliseconds = waitsInMilliseconds
         let epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
         let wakeDescriptor = epoll < 0 ? -1 : eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         let error = errno
@@ -64,7 +69,7 @@ struct EpollSelector: Selector, ~Copyable {
     }
 
     mutating func wait(timeout: Int64, into events: inout ContiguousArray<SelectorEvent>) {
-        let count = apus_epoll_wait(epoll, buffer, Int32(Self.capacity), timeout)
+        let count = apus_epoll_wait(epoll, buffer, Int32(Self.capacity), timeout, waitsInMilliseconds)
         // EINTR: a signal was handled. The loop looks at its queues and its clock, and waits again.
         guard count > 0 else { return }
         for index in 0..<Int(count) {

@@ -4,11 +4,21 @@ import Glibc
 // The descriptors of a loop: registration, events, deadlines. Loop thread only.
 extension EventLoop {
     /// Registers a descriptor for its whole life, or (`fd` -1) makes a slot for an in-memory stream.
-    package func register(_ fd: Int32, isAmbient: Bool = false) throws(LoopError) -> Descriptor {
+    ///
+    /// - Parameters:
+    ///   - isAmbient: virtual time does not stand still for it.
+    ///   - isDatagram: an error of it is news about one datagram and not an end: it makes the descriptor readable and writable, since either
+    ///     call reports it, and calls the watcher, if there is one, which is told of nothing else then.
+    package func register(
+        _ fd: Int32,
+        isAmbient: Bool = false,
+        isDatagram: Bool = false
+    ) throws(LoopError) -> Descriptor {
         precondition(isCurrent, "descriptors are registered on the loop's own thread")
         try checkOpen()
         let slot = state.pointee.descriptors.acquire(fd: fd)
         slot.pointee.isAmbient = isAmbient
+        slot.pointee.isDatagram = isDatagram
         if fd >= 0 {
             let error = selector.pointee.add(fd, token: slot.pointee.token)
             if error == EPERM {
@@ -54,11 +64,7 @@ extension EventLoop {
     func deliver(_ readiness: Readiness, to slot: UnsafeMutablePointer<DescriptorState>) {
         if readiness.contains(.readable) { slot.pointee.isReadable = true }
         if readiness.contains(.writable) { slot.pointee.isWritable = true }
-        if readiness.contains(.readEnd) { slot.pointee.readEnded = true }
-        if readiness.contains(.broken) {
-            slot.pointee.readEnded = true
-            slot.pointee.writeEnded = true
-        }
+        if !readiness.isDisjoint(with: [.readEnd, .broken]), !latchEnd(readiness, of: slot) { return }
         if slot.pointee.isReadable || slot.pointee.readEnded {
             if let waiting = slot.pointee.reader.continuation {
                 slot.pointee.reader = .init()
@@ -66,7 +72,7 @@ extension EventLoop {
             } else if slot.pointee.writerMindsReading, let waiting = slot.pointee.writer.continuation {
                 slot.pointee.writer = .init()
                 waiting.resume(returning: .ready)
-            } else if let watcher = slot.pointee.watcher {
+            } else if let watcher = slot.pointee.watcher, !slot.pointee.isDatagram {
                 runCallback(kind: watcher.jobKind) {
                     watcher.descriptorChanged(.ready)
                 }
@@ -77,6 +83,23 @@ extension EventLoop {
             slot.pointee.writer = .init()
             waiting.resume(returning: .ready)
         }
+    }
+
+    /// Latches an end or, on a datagram socket, an error, which is none. False if the descriptor was closed over it.
+    private func latchEnd(_ readiness: Readiness, of slot: UnsafeMutablePointer<DescriptorState>) -> Bool {
+        guard slot.pointee.isDatagram else {
+            slot.pointee.readEnded = true
+            if readiness.contains(.broken) { slot.pointee.writeEnded = true }
+            return true
+        }
+        // EPOLLERR: recv or send will say what it is, once, and the next call goes on. A latched end would never be cleared by reading,
+        // since datagrams go on coming, and every wait would return at once.
+        slot.pointee.isReadable = true
+        slot.pointee.isWritable = true
+        guard let watcher = slot.pointee.watcher else { return true }
+        let token = slot.pointee.token
+        runCallback(kind: watcher.jobKind) { watcher.descriptorChanged(.ready) }
+        return state.pointee.descriptors[token] != nil
     }
 
     // MARK: Deadlines

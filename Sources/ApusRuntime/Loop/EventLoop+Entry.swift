@@ -75,24 +75,11 @@ extension EventLoop {
     }
 
     /// A loop in the background, started at first use and never closed: where the work of callers without a loop runs.
-    public static let shared: EventLoop = {
-        var options = Options()
-        options.name = "shared"
-        options.signals = .none
-        // No descriptors or threads are left: somebody will give some back, and without this loop nobody could go on.
-        while true {
-            do {
-                let loop = try EventLoop(options)
-                try startThread(name: "apus-shared") { loop.runForever() }
-                return loop
-            } catch {
-                options.logger.critical("The shared event loop cannot start, and tries again: \(error)")
-                poll(nil, 0, 50)
-            }
-        }
-    }()
+    ///
+    /// A forked process has one of its own; the parent's is dead there.
+    public static var shared: EventLoop { SharedLoop.current }
 
-    private func runForever() {
+    func runForever() {
         apus_set_current_loop(Unmanaged.passUnretained(self).toOpaque())
         startMonitor()
         turn()

@@ -79,6 +79,10 @@ extension EventLoop {
         if state.pointee.ready.isEmpty, !state.pointee.isFinished {
             timeout = options.clock == .virtual ? virtualTimeout() : realTimeout()
         }
+        if timeout != 0, spin(for: timeout) {
+            takeInbox()
+            timeout = 0
+        }
         if timeout != 0, !inbox.prepareToSleep() { timeout = 0 }
         // Nothing registered and nothing to wait for: no system call can say more than the inbox did.
         if timeout != 0 || state.pointee.descriptors.systemCount > 0 {
@@ -99,6 +103,18 @@ extension EventLoop {
         if options.clock == .monotonic { state.pointee.now = apus_monotonic_now() }
         fireTimers()
     }
+
+    /// Looks for the end of a call that was offloaded a moment ago, for no longer than the loop would sleep.
+    ///
+    /// - Returns: whether something came.
+    private func spin(for timeout: Int64) -> Bool {
+        guard state.pointee.spin.isOpen, inFlight.load(ordering: .relaxed) > 0 else { return false }
+        let limit = timeout < 0 ? Int64.max : apus_monotonic_now().addingClamped(timeout)
+        return state.pointee.spin.spin(until: limit) { inbox.mayHaveItems }
+    }
+
+    /// The running task is about to await a call on another thread. Loop thread only.
+    func awaitsCall() { state.pointee.spin.open(at: apus_monotonic_now()) }
 
     private func takeInbox() {
         for item in inbox.drain() {

@@ -18,7 +18,7 @@ struct Inbox: ~Copyable, Sendable {
         var isClosed = false
     }
 
-    let state = Mutex(State())
+    private let state = ForkSafeLock(State())
     /// Whether there are items: lets the loop look without the lock.
     private let hasItems = Atomic<Bool>(false)
 

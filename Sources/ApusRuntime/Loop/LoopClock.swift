@@ -4,6 +4,11 @@ import Synchronization
 ///
 /// Virtual time jumps to the next timer when nothing can run and nothing is in flight outside (offloaded calls, name lookups,
 /// real descriptors that are waited on). It stands still otherwise.
+///
+/// It is a `Clock`: generic code, and the sequences of swift-async-algorithms, take it. In virtual time those are exact that wait in
+/// the task that iterates them (`AsyncTimerSequence`, throttling). Those that start a `Task { }` of their own (`debounce`,
+/// `chunked(by:)` with a timer, `merge`, `zip`, `combineLatest`) run in Swift's pool, which virtual time does not see: it may jump past
+/// a deadline before such a task has set its timer. On the monotonic clock all of them work.
 public struct LoopClock: Clock, Sendable {
     /// A moment of a loop's clock.
     public struct Instant: InstantProtocol, Hashable, Sendable {

@@ -24,6 +24,8 @@ struct LoopState: ~Copyable {
     var monitor: BlockMonitor?
     var statistics = LoopStatistics()
     var scratch: UnsafeMutableRawBufferPointer?
+    /// The looks around before sleeping, while an offloaded call is awaited.
+    var spin = SpinWindow()
     /// Virtual time: since when nothing of ours can move the clock, how many jobs had run by then, and whether it was said.
     var standstillSince: Int64 = 0
     var standstillJobs = -1

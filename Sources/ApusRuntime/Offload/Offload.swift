@@ -30,6 +30,7 @@ public func offload<Success: Sendable>(
     defer { loop?.endExternalWork() }
     // A task, since a task carries the caller's task-local values.
     _ = EventLoop.startTask(on: pool.pool, call.run)
+    if let loop, loop.runsCurrentTask { loop.awaitsCall() }
     let result = await withTaskCancellationHandler {
         await withUnsafeContinuation { call.wait($0) }
     } onCancel: {

@@ -20,6 +20,10 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
     private var idle = 0
     /// Threads in the middle of a call.
     private var busy = 0
+    /// One of the idle threads, no more, looks at `hasWork` before it sleeps.
+    private var isSpinning = false
+    /// Whether the queue holds something: lets a thread look without the lock.
+    private let hasWork = Atomic(false)
     /// Calls admitted whose job has not begun.
     private var waiting = 0
     /// The fork after which the pool's threads are there: a child process has none of its parent's.
@@ -76,6 +80,8 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
             initializeLocks()
             queue = []
             (threads, idle, busy, waiting) = (0, 0, 0, 0)
+            isSpinning = false
+            hasWork.store(false, ordering: .relaxed)
             forkEpoch.store(apus_fork_epoch(), ordering: .releasing)
         }
     }
@@ -84,27 +90,46 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
         let job = UnownedJob(job)
         pthread_mutex_lock(mutex)
         queue.append(job)
-        if idle > 0 { pthread_cond_signal(condition) }
+        // The one that looks around takes one call without being woken.
+        let looking = isSpinning ? 1 : 0
+        let wakes = idle > looking && queue.count > looking
+        hasWork.store(true, ordering: .releasing)
         pthread_mutex_unlock(mutex)
+        // After the lock is free: the thread that wakes takes it at once.
+        if wakes { pthread_cond_signal(condition) }
     }
 
     private func work() {
         let executor = asUnownedTaskExecutor()
+        var spin = SpinWindow()
         pthread_mutex_lock(mutex)
         while true {
             if let job = queue.popFirst() {
+                hasWork.store(!queue.isEmpty, ordering: .relaxed)
                 waiting = max(0, waiting - 1)
                 busy += 1
                 pthread_mutex_unlock(mutex)
                 job.runSynchronously(on: executor)
                 pthread_mutex_lock(mutex)
                 busy -= 1
+                spin.open(at: apus_monotonic_now())
                 continue
+            }
+            idle += 1
+            if !isSpinning, spin.isOpen {
+                isSpinning = true
+                pthread_mutex_unlock(mutex)
+                let hasFound = spin.spin { hasWork.load(ordering: .acquiring) }
+                pthread_mutex_lock(mutex)
+                isSpinning = false
+                if hasFound || !queue.isEmpty {
+                    idle -= 1
+                    continue
+                }
             }
             var deadline = timespec()
             clock_gettime(CLOCK_MONOTONIC, &deadline)
             deadline.tv_sec += Int(idleNanoseconds / 1_000_000_000)
-            idle += 1
             let error = pthread_cond_timedwait(condition, mutex, &deadline)
             idle -= 1
             // Whoever was admitted counts on the threads that were there.

@@ -13,7 +13,8 @@ import Synchronization
 /// - Parameters:
 ///   - elements: what to work on; an empty sequence returns an empty array.
 ///   - limit: how many run at a time; nil for all. The next element starts as soon as one is done.
-/// - Throws: the first error of a child; the others are cancelled and awaited before. ``LoopError`` `.invalidArgument` for a limit
+/// - Throws: the first error of a child; the others are cancelled and awaited before, and what they throw, except
+///   `CancellationError`, is reported through ``EventLoop/Options/exceptionHandler``. ``LoopError`` `.invalidArgument` for a limit
 ///   below 1.
 ///
 /// Cancel safety: cancels all children and awaits them.
@@ -23,7 +24,11 @@ public func gather<Elements: Sequence, Success: Sendable>(
     limit: Int? = nil,
     _ body: @escaping @Sendable (Elements.Element) async throws -> Success
 ) async throws -> [Success] where Elements.Element: Sendable {
-    try await gatherIndexed(elements, limit: limit, body)
+    do {
+        return try await gatherIndexed(elements, limit: limit, body)
+    } catch let failure as ChildFailure {
+        throw failure.error
+    }
 }
 
 /// Runs `body` for every element at once, and returns what each returned or threw, in the elements' order: asyncio's
@@ -53,34 +58,57 @@ public func gatherResults<Elements: Sequence, Success: Sendable>(
 private func gatherIndexed<Elements: Sequence, Success: Sendable>(
     _ elements: Elements,
     limit: Int?,
+    firstIndex: Int = 0,
     _ body: @escaping @Sendable (Elements.Element) async throws -> Success
 ) async throws -> [Success] where Elements.Element: Sendable {
     if let limit, limit < 1 {
         throw LoopError(.invalidArgument, "gather(limit: \(limit)): the limit must be at least 1, or nil for none.")
     }
     if limit == nil, elements.underestimatedCount > 4 * subgroupSize { return try await gatherInGroups(elements, body) }
-    let executor: (any TaskExecutor)? = EventLoop.current
+    let loop = EventLoop.current
     return try await withThrowingTaskGroup(of: (Int, Success).self) { group in
-        var results: [Success?] = []
-        results.reserveCapacity(elements.underestimatedCount)
-        var running = 0
-        for element in elements {
-            if let limit, running >= limit, let (index, result) = try await group.next() {
-                results[index] = result
-                running -= 1
+        do {
+            var results: [Success?] = []
+            results.reserveCapacity(elements.underestimatedCount)
+            var running = 0
+            for element in elements {
+                if let limit, running >= limit, let (index, result) = try await group.next() {
+                    results[index] = result
+                    running -= 1
+                }
+                let index = results.count
+                results.append(nil)
+                running += 1
+                group.addTask(executorPreference: loop) {
+                    do {
+                        return (index, try await body(element))
+                    } catch {
+                        throw error as? ChildFailure ?? ChildFailure(index: firstIndex + index, error: error)
+                    }
+                }
             }
-            let index = results.count
-            results.append(nil)
-            running += 1
-            group.addTask(executorPreference: executor) { (index, try await body(element)) }
+            // Not `waitForAll`, which throws the first error only when all are done.
+            while let (index, result) = try await group.next() { results[index] = result }
+            return results.compactMap { $0 }
+        } catch {
+            group.cancelAll()
+            while let end = await group.nextResult() {
+                guard case .failure(let failure as ChildFailure) = end else { continue }
+                EventLoop.reportUnhandled(failure.error, of: "gather[\(failure.index)]", on: loop)
+            }
+            throw error
         }
-        while let (index, result) = try await group.next() { results[index] = result }
-        return results.compactMap { $0 }
     }
 }
 
+/// What a child threw, and which one it was.
+private struct ChildFailure: Error {
+    var index: Int
+    var error: any Error
+}
+
 /// Children per group where there are many.
-private let subgroupSize = 256
+let subgroupSize = 256
 
 /// As groups of groups. Swift's runtime searches a group's list of children each time one ends (6.3.1): a hundred thousand that end in
 /// another order than they began took 12 to 22 s in one group, and 1.2 s like this.
@@ -99,7 +127,9 @@ private func gatherInGroups<Elements: Sequence, Success: Sendable>(
     }
     if !part.isEmpty { parts.append(part) }
     // Fewer than a group's worth of groups is the common case; each part is small enough to be a plain group.
-    return try await gatherIndexed(parts, limit: nil) { try await gatherIndexed($0, limit: nil, body) }.flatMap { $0 }
+    return try await gatherIndexed(parts.enumerated(), limit: nil) { number, part in
+        try await gatherIndexed(part, limit: nil, firstIndex: number * subgroupSize, body)
+    }.flatMap { $0 }
 }
 
 /// One child's place in a tuple.
@@ -119,17 +149,12 @@ private final class Place<Success: Sendable>: Sendable {
 }
 
 private func runAll(_ bodies: [@Sendable () async throws -> Void]) async throws {
-    let executor: (any TaskExecutor)? = EventLoop.current
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        for body in bodies { group.addTask(executorPreference: executor) { try await body() } }
-        // Not `waitForAll`, which throws the first error only when all are done.
-        while try await group.next() != nil {}
-    }
+    try await gather(bodies) { try await $0() }
 }
 
 // Fixed arities: on Swift 6.3.1 a parameter pack beside the collection form rejects closure literals.
 
-/// Runs two closures at once and returns both results; the first error cancels the other and is thrown.
+/// Runs two closures at once and returns both results; the first error cancels the other and is thrown. What the other throws then is reported.
 ///
 /// Cancel safety: cancels all children and awaits them.
 @discardableResult
@@ -142,7 +167,7 @@ public func gather<A: Sendable, B: Sendable>(
     return (try a.get(), try b.get())
 }
 
-/// Runs three closures at once and returns all results; the first error cancels the others and is thrown.
+/// Runs three closures at once and returns all results; the first error cancels the others and is thrown. What they throw then is reported.
 ///
 /// Cancel safety: cancels all children and awaits them.
 @discardableResult
@@ -156,7 +181,7 @@ public func gather<A: Sendable, B: Sendable, C: Sendable>(
     return (try a.get(), try b.get(), try c.get())
 }
 
-/// Runs four closures at once and returns all results; the first error cancels the others and is thrown.
+/// Runs four closures at once and returns all results; the first error cancels the others and is thrown. What they throw then is reported.
 ///
 /// Cancel safety: cancels all children and awaits them.
 @discardableResult
@@ -174,7 +199,7 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable>(
     return (try a.get(), try b.get(), try c.get(), try d.get())
 }
 
-/// Runs five closures at once and returns all results; the first error cancels the others and is thrown.
+/// Runs five closures at once and returns all results; the first error cancels the others and is thrown. What they throw then is reported.
 ///
 /// Cancel safety: cancels all children and awaits them.
 @discardableResult
@@ -193,7 +218,7 @@ public func gather<A: Sendable, B: Sendable, C: Sendable, D: Sendable, E: Sendab
     return (try a.get(), try b.get(), try c.get(), try d.get(), try e.get())
 }
 
-/// Runs six closures at once and returns all results; the first error cancels the others and is thrown.
+/// Runs six closures at once and returns all results; the first error cancels the others and is thrown. What they throw then is reported.
 ///
 /// Cancel safety: cancels all children and awaits them.
 @discardableResult

@@ -26,6 +26,9 @@ public final class LoopTask<Success: Sendable>: Sendable {
     /// Whether ``cancel()`` was called.
     public var isCancelled: Bool { task.isCancelled }
 
+    /// Whether the task has ended, with a value or an error.
+    public var isFinished: Bool { record.isFinished }
+
     /// What the task returns.
     ///
     /// - Throws: what the task throws.

@@ -81,6 +81,13 @@ extension EventLoop {
         record.started { task.cancel() }
     }
 
+    /// Runs a closure of the caller's in a task that the caller's cancellation does not reach, with the caller's isolation and the
+    /// executor that its task prefers, and awaits it.
+    static func runUncancelled<Success>(_ body: CallersBody<Success>, isolation: isolated (any Actor)?) async {
+        let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
+        await Task(executorPreference: executor) { await body.run(isolation: isolation) }.value
+    }
+
     /// Starts a task on another executor. It inherits the caller's task-local values, which is why offloaded calls are tasks.
     static func startTask<Success: Sendable>(
         on executor: any TaskExecutor,

@@ -1,4 +1,3 @@
-import Logging
 import Synchronization
 
 /// The tasks that a loop has started and that have not ended: owned strongly here, so that no task is lost because nobody
@@ -51,6 +50,8 @@ final class TaskRecord: Sendable {
         var isReceived = false
         var isAbandoned = false
         var waiters: [UnsafeContinuation<Void, Never>] = []
+        /// Who else wants to see the end, and how often.
+        var watches: [ObjectIdentifier: (watch: TaskWatch, count: Int)] = [:]
     }
 
     let name: String?
@@ -80,14 +81,20 @@ final class TaskRecord: Sendable {
     }
 
     func finished(_ error: (any Error)?) {
-        let (waiters, lost) = state.withLock { state in
+        let (waiters, watches, lost) = state.withLock { state in
             state.isFinished = true
             state.cancel = nil
             state.error = error
-            defer { state.waiters = [] }
-            return (state.waiters, Self.takeLost(&state))
+            defer {
+                state.waiters = []
+                state.watches = [:]
+            }
+            return (state.waiters, state.watches, Self.takeLost(&state))
         }
         for waiter in waiters { waiter.resume() }
+        for (watch, count) in watches.values {
+            for _ in 0..<count { watch.taskEnded(error) }
+        }
         if let lost { report(lost) }
     }
 
@@ -115,19 +122,28 @@ final class TaskRecord: Sendable {
         }
     }
 
+    var isFinished: Bool { state.withLock { $0.isFinished } }
+
+    /// Tells `watch` when the task has ended, at once if it has.
+    func add(_ watch: TaskWatch) {
+        let (isFinished, error) = state.withLock { state in
+            if !state.isFinished { state.watches[ObjectIdentifier(watch), default: (watch, 0)].count += 1 }
+            return (state.isFinished, state.error)
+        }
+        if isFinished { watch.taskEnded(error) }
+    }
+
+    func remove(_ watch: TaskWatch) {
+        state.withLock { _ = $0.watches.removeValue(forKey: ObjectIdentifier(watch)) }
+    }
+
     private static func takeLost(_ state: inout State) -> (any Error)? {
         guard state.isFinished, state.isAbandoned, !state.isReceived, let error = state.error else { return nil }
         state.isReceived = true
-        // Being cancelled is how tasks end; asyncio does not report it either.
-        return error is CancellationError ? nil : error
+        return error
     }
 
     private func report(_ error: any Error) {
-        let unhandled = UnhandledError(taskName: name, error: error, loop: loop.name)
-        if let handler = loop.options.exceptionHandler {
-            handler(unhandled)
-        } else {
-            loop.logger.error("\(unhandled)")
-        }
+        EventLoop.reportUnhandled(error, of: name, on: loop)
     }
 }

@@ -1,8 +1,6 @@
-import Synchronization
-
-/// A `withTimeout` scope took longer than it was given.
+/// A `withTimeout` or `withDeadline` scope took longer than it was given.
 public struct TimeoutError: Error, Sendable, CustomStringConvertible {
-    /// What the scope was given.
+    /// What the scope was given, from its beginning to its deadline.
     public var duration: Duration
 
     public init(duration: Duration) { self.duration = duration }
@@ -22,7 +20,11 @@ public struct TimeoutError: Error, Sendable, CustomStringConvertible {
 /// `body` runs with the caller's isolation, so an actor's method can use the actor's state inside. It is cancelled, not killed:
 /// the function returns when `body` does. A body that returns a value although it was cancelled gives that value.
 ///
-/// - Parameter duration: zero or less cancels `body` at its first suspension.
+/// Scopes can be nested: the one whose time is up first throws its own error, and the others see it as any error of their body's. To
+/// ask or to move the deadline inside, use ``withDeadline(_:_:)``.
+///
+/// - Parameter duration: zero or less cancels `body` from its start, so that its first wait ends at once; longer than 292 years is
+///   292 years.
 /// - Throws: ``TimeoutError`` if `body` ended with `CancellationError` because the time was up; else what `body` throws. If the
 ///   caller was cancelled as well, `CancellationError`.
 ///
@@ -33,96 +35,10 @@ public func withTimeout<Success>(
 ) async throws -> Success {
     // A local function, since a closure literal here is taken as nonisolated, and its use of `body` refused (6.3.1).
     func run(_ body: nonisolated(nonsending) @escaping () async throws -> Success) async throws -> Success {
-        let timed = TimedBody(body)
-        await runWithTimeout(duration, isolation: #isolation, timed)
-        guard let result = timed.result else { throw CancellationError() }
-        if case .failure(let error) = result, error is CancellationError, timed.scope.hasExpired, !Task.isCancelled {
-            throw TimeoutError(duration: duration)
-        }
-        return try result.get()
+        let scope = DeadlineScope(after: duration)
+        let timed = CallersBody(body)
+        await runChild(timed, in: scope, isolation: #isolation)
+        return try scope.outcome(of: timed.result, expired: TimeoutError(duration: duration))
     }
     return try await withoutActuallyEscaping(body, do: run)
-}
-
-/// Carries the caller's closure into the child task, and its result back.
-// @unchecked: the caller is suspended while the child runs with the caller's isolation, so nothing is used by two at once.
-private final class TimedBody<Success>: @unchecked Sendable {
-    let scope = TimeoutScope()
-    private let body: () async throws -> Success
-    private(set) var result: Result<Success, any Error>?
-
-    init(_ body: @escaping () async throws -> Success) { self.body = body }
-
-    func run() async {
-        do {
-            result = .success(try await body())
-        } catch {
-            result = .failure(error)
-        }
-    }
-}
-
-private func runWithTimeout<Success>(
-    _ duration: Duration,
-    isolation: isolated (any Actor)?,
-    _ timed: TimedBody<Success>
-) async {
-    // A closed loop keeps no time.
-    let current = EventLoop.current
-    let loop = if let current, current.closedError == nil { current } else { EventLoop.shared }
-    let timer = loop.schedule(after: duration, timed.scope.expire)
-    // One child, since Swift can cancel only a task. It captures `isolation`, and so runs with it.
-    await withTaskGroup(of: Void.self) { group in
-        group.addTask {
-            _ = isolation
-            timed.scope.begin()
-            await timed.run()
-            timed.scope.end()
-        }
-        await group.waitForAll()
-    }
-    timer.cancel()
-}
-
-/// Who may cancel the child, and whether they did.
-private final class TimeoutScope: Sendable {
-    private struct State {
-        // Valid between `begin` and `end`, which the child itself calls: the task is alive.
-        var task: UnsafeCurrentTask?
-        var hasExpired = false
-    }
-
-    // UnsafeCurrentTask is not Sendable, for its properties; `cancel()` may be called from anywhere while the task lives.
-    private nonisolated(unsafe) let state = UnsafeMutablePointer<State>.allocate(capacity: 1)
-    private let lock = Mutex(())
-
-    init() { state.initialize(to: State()) }
-
-    deinit {
-        state.deinitialize(count: 1)
-        state.deallocate()
-    }
-
-    var hasExpired: Bool { lock.withLock { _ in state.pointee.hasExpired } }
-
-    func begin() {
-        withUnsafeCurrentTask { task in
-            lock.withLock { _ in
-                state.pointee.task = task
-                if state.pointee.hasExpired { task?.cancel() }
-            }
-        }
-    }
-
-    func end() {
-        lock.withLock { _ in state.pointee.task = nil }
-    }
-
-    @Sendable
-    func expire() {
-        lock.withLock { _ in
-            state.pointee.hasExpired = true
-            state.pointee.task?.cancel()
-        }
-    }
 }

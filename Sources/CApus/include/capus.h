@@ -25,8 +25,10 @@ void *_Nullable swift_task_getCurrent(void);
 /// CLOCK_MONOTONIC in nanoseconds.
 int64_t apus_monotonic_now(void);
 /// `epoll_pwait2` where the kernel has it (5.11), else `epoll_wait` rounded up to the next millisecond.
-/// A negative timeout waits for ever. Returns -errno on failure.
-int apus_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int64_t timeout_nanoseconds);
+/// A negative timeout waits for ever. Returns -errno on failure. `in_milliseconds` asks for the older call, as on an older kernel.
+int apus_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity, int64_t timeout_nanoseconds, bool in_milliseconds);
+/// What the older call waits for: rounded up, so that no wait ends before its time, and at most a day, after which the loop waits again.
+int apus_whole_milliseconds(int64_t nanoseconds);
 /// One pause instruction, for short spins.
 void apus_spin_pause(void);
 
@@ -34,11 +36,50 @@ void apus_spin_pause(void);
 int apus_accept(int fd, struct sockaddr *_Nullable address, uint32_t *_Nullable length);
 int apus_gettid(void);
 
+// --- Datagrams -------------------------------------------------------------------------------------
+/// The most datagrams of one call below.
+enum { APUS_DATAGRAM_BATCH = 64 };
+/// One datagram of a batch, without its bytes.
+struct apus_datagram {
+    struct sockaddr_storage address;
+    uint32_t address_length;  ///< 0: no address
+    uint32_t offset;          ///< where in the batch's memory it begins
+    uint32_t length;          ///< bytes; of a received one those that fitted
+    bool is_truncated;        ///< there were more
+};
+/// recvmmsg(2) without waiting: the datagram with number i goes to `memory + i * stride`. How many came, or -errno.
+int apus_receive_datagrams(int fd, uint8_t *_Nonnull memory, uint32_t stride, struct apus_datagram *_Nonnull datagrams,
+                           int count);
+/// sendmmsg(2) without waiting: how many were sent, or -errno if not even the first was.
+int apus_send_datagrams(int fd, const uint8_t *_Nonnull memory, const struct apus_datagram *_Nonnull datagrams,
+                        int count);
+/// An entry of a socket's error queue (ip(7), IP_RECVERR).
+struct apus_delivery_error {
+    struct sockaddr_storage destination, reporter;
+    uint32_t destination_length, reporter_length;  ///< 0: not known
+    int32_t code;    ///< an errno
+    bool is_remote;  ///< an ICMP message, and not what send(2) has reported already
+};
+/// Takes the next error off the queue. 1, or 0 if there is none.
+int apus_next_delivery_error(int fd, struct apus_delivery_error *_Nonnull error);
+/// Joins a multicast group, or leaves it. 0, or an errno.
+int apus_change_membership(int fd, bool join, const struct sockaddr *_Nonnull group, uint32_t length,
+                           uint32_t interface);
+
 // --- Files -----------------------------------------------------------------------------------------
 /// Whether the byte at `offset` can be read without waiting for a disk (preadv2(2), RWF_NOWAIT); true also where the file system cannot tell.
 bool apus_is_in_memory(int fd, int64_t offset);
 /// Reads `count` bytes from `offset` on into the page cache: readahead(2), then a read of the last byte to await it. Blocks.
 void apus_bring_into_memory(int fd, int64_t offset, size_t count);
+/// Whether one of the descriptors 0 to 2 was open when the program began.
+bool apus_was_open_at_start(int fd);
+/// Two descriptors, non-blocking and close-on-exec: [0] reads what [1] writes. 0, or an errno.
+int apus_pipe(int descriptors[_Nonnull 2]);
+/// Whether each read of a pipe gets one write (O_DIRECT).
+bool apus_is_packet_pipe(int fd);
+/// The major and the minor number of a device, as `st_rdev` has it.
+uint32_t apus_device_major(uint64_t device);
+uint32_t apus_device_minor(uint64_t device);
 
 // --- Threads ---------------------------------------------------------------------------------------
 void apus_set_thread_name(const char *_Nonnull name);

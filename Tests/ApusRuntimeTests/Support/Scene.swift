@@ -10,11 +10,16 @@ struct SceneResult: Sendable {
 }
 
 /// Plays a scene in a process of its own: see `Tests/HopCheck/Scenes.swift`.
-func play(_ scene: String) async throws -> SceneResult {
+///
+/// - Parameter command: what the shell is to do with the program and its argument. The default only joins its two outputs; `exec` keeps the status.
+func play(
+    _ scene: String,
+    as command: (_ program: String) -> String = { "exec \($0) 2>&1" }
+) async throws -> SceneResult {
     let program = try #require(hopCheckPath(), "apus-hop-check is not built: `swift build --build-tests` builds it")
+    let line = command("'\(program)' \(scene)")
     return try await offload {
-        // The shell only joins the two outputs; `exec` keeps the status.
-        guard let pipe = popen("exec '\(program)' \(scene) 2>&1", "r") else { throw Oops(number: Int(errno)) }
+        guard let pipe = popen(line, "r") else { throw Oops(number: Int(errno)) }
         var output: [UInt8] = []
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
             while true {

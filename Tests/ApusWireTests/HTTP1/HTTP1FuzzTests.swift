@@ -26,7 +26,7 @@ import Testing
     @Test("Random and damaged input gives events or errors, the same ones however it is cut")
     func damaged() throws {
         let seed: UInt64 = 0xA9_05
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         for round in 0..<10_000 {
             let role = random.next() % 2 == 0 ? HTTP1Role.server : .client
             var bytes = Self.input(role, &random)
@@ -78,7 +78,7 @@ import Testing
     @Test("Random calls in random order throw or work, and never trap")
     func calls() throws {
         let seed: UInt64 = 0xCA11
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<3_000 {
             var pair = ConnectionPair()
             for _ in 0..<random.next() % 24 {

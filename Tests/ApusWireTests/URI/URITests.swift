@@ -284,7 +284,7 @@ import Testing
     @Test("Random texts give a URI or a URIError, and a URI's text parses to itself")
     func fuzz() throws {
         let seed: UInt64 = 0x5EED_0001
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let pieces = [
             "http", "https", ":", "//", "/", "?", "#", "@", "[", "]", "::1", "1.2.3.4", "0x7f", "a", ".", "..", "%",
             "%41", "\\", " ",

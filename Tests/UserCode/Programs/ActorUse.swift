@@ -21,6 +21,18 @@ actor Crawler {
         try await ClientSession.with { other in
             pages["another session"] = try await other.get("\(base)/hello").text()
         }
+        let loop = EventLoop.current ?? .shared
+        try await withDeadline(loop.clock.now.advanced(by: .seconds(30))) { _ in
+            pages["before the deadline"] = try await session.get("\(base)/hello").text()
+        }
+        try await asCompleted(1...2) { number in
+            try await self.session.get("\(base)/hello?\(number)").text()
+        } consume: { texts in
+            for try await text in texts { pages[text] = text }
+        }
+        try await retry { attempt in pages["attempt"] = "\(attempt)" }
+        try await withShield { pages["shielded"] = "shielded" }
+        _ = try await race({ 1 }, { 2 })
         try await sleep(for: .microseconds(1))
         let length = try await offload { "blocking".count }
         return pages.count + bytes + length
@@ -33,14 +45,14 @@ enum ActorUse {
     static func run(_ base: String) async throws {
         let crawler = Crawler()
         let onLoop = try await crawler.crawl(base)
-        try expect(onLoop == 5 + 40 + 8, "an actor used from a loop: \(onLoop)")
+        try expect(onLoop == 10 + 40 + 8, "an actor used from a loop: \(onLoop)")
         await crawler.close()
         let fromPool = try await Task.detached {
             let crawler = Crawler()
             defer { Task { await crawler.close() } }
             return try await crawler.crawl(base)
         }.value
-        try expect(fromPool == 5 + 40 + 8, "an actor used from the pool: \(fromPool)")
+        try expect(fromPool == 10 + 40 + 8, "an actor used from the pool: \(fromPool)")
     }
 }
 

@@ -44,6 +44,23 @@ final class PageModel {
         await session.close()
     }
 
+    func combine() async throws {
+        let deadline = (EventLoop.current ?? .shared).clock.now.advanced(by: .seconds(30))
+        try await withDeadline(deadline) { scope in
+            note("deadline")
+            scope.reschedule(after: .seconds(60))
+        }
+        try await withShield { note("shield") }
+        try await retry { attempt in note("attempt \(attempt)") }
+        try await asCompleted([1]) {
+            $0
+        } consume: { results in
+            for try await result in results { note("result \(result)") }
+        }
+        let winner = try await race({ await self.title }, { await self.title })
+        try expect(winner == title, "a race of the main actor's own")
+    }
+
     func compute() async throws {
         let sum = try await offload(to: .cpu) { (1...1000).reduce(0, +) }
         note("sum \(sum)")
@@ -67,11 +84,13 @@ enum MainActorUse {
         try await model.load(base)
         try await model.loadInTime(base)
         try await model.loadAll(base)
+        try await model.combine()
         try await model.compute()
         let log = model.log
         try expect(
             log == [
-                "session", "response 200", "in time", "hello n=1", "hello n=2", "hello n=3", "sum 500500", "spawned",
+                "session", "response 200", "in time", "hello n=1", "hello n=2", "hello n=3",
+                "deadline", "shield", "attempt 1", "result 1", "sum 500500", "spawned",
             ],
             "the model's log is \(log)"
         )

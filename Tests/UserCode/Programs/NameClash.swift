@@ -1,7 +1,7 @@
 // Apus beside the modules that programs import most: its names resolve, with the module's name before them and without.
 //
-// Tracing, NIOCore and AsyncAlgorithms are no dependencies of this package, so they are not here: `EventLoop` is also a name of
-// NIOCore's, and there `Apus.EventLoop` is what to write.
+// Tracing, NIOCore and AsyncAlgorithms are beside it in Tests/NeighbourTests: `EventLoop` is also a name of NIOCore's, and there
+// `Apus.EventLoop` is what to write.
 
 import Apus
 import Dispatch
@@ -18,6 +18,12 @@ enum NameClashUse {
         try await Apus.sleep(until: loop.clock.now)
         let sum = try await Apus.withTimeout(.seconds(5)) { try await Apus.gather(1...3) { $0 }.reduce(0, +) }
         try expect(sum == 6, "gather by its full name")
+        let task = EventLoop.spawn { 1 }
+        let waited = try await wait([task])
+        let again = try await Apus.wait([task])
+        try expect(waited.done.count + again.done.count == 2, "wait is not the system's wait(2)")
+        let first = try await Apus.race([1]) { number in try await Apus.retry { _ in number } }
+        try expect(first == 1, "race and retry by their full names")
         let uri: URI = try Apus.URI("\(base)/hello")
         try expect(URL(string: uri.description)?.path == "/hello", "URI is not URL")
         let text = try await Apus.ClientSession.with { try await $0.get(uri).text() }

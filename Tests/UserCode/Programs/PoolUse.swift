@@ -33,5 +33,35 @@ enum PoolUse {
         try await sleep(until: EventLoop.shared.clock.now.advanced(by: .microseconds(1)))
         let value = try await withTimeout(.seconds(10)) { try await EventLoop.shared.spawn { 42 }.value }
         try expect(value == 42, "a task on the shared loop")
+        try await combinators()
+    }
+
+    /// Without a loop around.
+    @concurrent
+    private nonisolated static func combinators() async throws {
+        let first = try await race({ 1 }, { 1 })
+        let mirror = try await firstSuccess(["a", "b"]) { _ in "answer" }
+        let replica = try await staggeredRace([3, 0], delay: .milliseconds(1)) { hours in
+            try await sleep(for: .seconds(3600 * hours))
+            return hours
+        }
+        try expect(first == 1 && mirror == "answer" && replica == 0, "races off any loop")
+        let sum = try await asCompleted(1...10, limit: 3, timeout: .seconds(60)) {
+            $0
+        } consume: { results in
+            var sum = 0
+            for try await result in results { sum += result }
+            return sum
+        }
+        try expect(sum == 55, "asCompleted off any loop")
+        let deadline = EventLoop.shared.clock.now.advanced(by: .milliseconds(1))
+        do {
+            try await withDeadline(deadline) { _ in try await sleep(for: .seconds(3600)) }
+            throw Unexpected(description: "it timed out")
+        } catch is TimeoutError {}
+        let shielded = try await withShield { try await retry(backoff: .none) { attempt in attempt } }
+        try expect(shielded == 1, "withShield and retry off any loop")
+        let (done, _) = try await wait([EventLoop.spawn { 1 }], timeout: .seconds(60))
+        try expect(done.count == 1, "wait off any loop")
     }
 }

@@ -34,6 +34,10 @@ nonisolated let uses: [(String, Use)] = [
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
     ("streams", { try await StreamUse.run($0) }),
+    ("locks and queues", { try await SyncUse.run($0) }),
+    ("UDP", { try await DatagramUse.run($0) }),
+    ("pipes", { try await PipeUse.run($0) }),
+    ("TLS", { try await TLSUse.run($0) }),
     ("errors", { try await ErrorUse.run($0) }),
     ("names", { try await NameClashUse.run($0) }),
 ]

@@ -1,0 +1,171 @@
+/// A queue's rules as a value, without locks or tasks: who gets what, who waits, who goes on.
+///
+/// Elements go directly to the getter that has waited longest, and room to the putter that has waited longest, so that nobody who comes
+/// later overtakes them: while a getter waits nothing is stored, and while a putter waits there is no room.
+struct QueueState<Element: Sendable> {
+    /// A task that goes on, once the lock is free.
+    enum Resumption {
+        case getter(WaitList<Element>.Continuation, WaitEnd<Element>)
+        case putter(WaitList<Void>.Continuation, WaitEnd<Void>)
+
+        func resume() {
+            switch self {
+            case .getter(let continuation, let end): continuation.resume(returning: end)
+            case .putter(let continuation, let end): continuation.resume(returning: end)
+            }
+        }
+    }
+
+    private let limit: Int
+    private var stored: any QueueStorage<Element>
+    private var getters = WaitList<Element>()
+    private var putters = PutterList<Element>()
+    private var joiners = WaitList<Void>()
+    private(set) var unfinished = 0
+    private(set) var isShutDown = false
+
+    init(limit: Int, stored: any QueueStorage<Element>) {
+        self.limit = limit
+        self.stored = stored
+    }
+
+    var count: Int { stored.count }
+
+    // MARK: Putting
+
+    /// False: there is no room.
+    mutating func put(_ element: Element) throws(SyncError) -> (isDone: Bool, next: Resumption?) {
+        if isShutDown { throw Self.shutDownError }
+        if let getter = getters.popFirst() {
+            unfinished += 1
+            return (true, .getter(getter, .granted(element)))
+        }
+        guard stored.count < limit else { return (false, nil) }
+        unfinished += 1
+        stored.append(element)
+        return (true, nil)
+    }
+
+    /// As ``put(_:)``, or waits.
+    mutating func put(
+        _ element: Element,
+        _ waiter: Waiter<Void>,
+        _ continuation: WaitList<Void>.Continuation
+    ) -> [Resumption] {
+        if waiter.isCancelled { return [.putter(continuation, .cancelled)] }
+        do throws(SyncError) {
+            let (isDone, next) = try put(element)
+            if isDone { return [.putter(continuation, .granted(()))] + (next.map { [$0] } ?? []) }
+            putters.append(element, waiter, continuation)
+            return []
+        } catch {
+            return [.putter(continuation, .failed(error))]
+        }
+    }
+
+    mutating func cancelPut(_ waiter: Waiter<Void>) -> Resumption? {
+        waiter.isCancelled = true
+        return putters.remove(waiter).map { .putter($0, .cancelled) }
+    }
+
+    // MARK: Getting
+
+    /// Nil: nothing is there.
+    mutating func get() throws(SyncError) -> (element: Element?, next: Resumption?) {
+        guard let element = stored.popNext() else {
+            if isShutDown { throw Self.shutDownError }
+            return (nil, nil)
+        }
+        // The room is the first putter's.
+        guard let (waiting, continuation) = putters.popFirst() else { return (element, nil) }
+        unfinished += 1
+        stored.append(waiting)
+        return (element, .putter(continuation, .granted(())))
+    }
+
+    /// As ``get()``, or waits.
+    mutating func get(_ waiter: Waiter<Element>, _ continuation: WaitList<Element>.Continuation) -> [Resumption] {
+        if waiter.isCancelled { return [.getter(continuation, .cancelled)] }
+        do throws(SyncError) {
+            let (element, next) = try get()
+            guard let element else {
+                getters.append(waiter, continuation)
+                return []
+            }
+            return [.getter(continuation, .granted(element))] + (next.map { [$0] } ?? [])
+        } catch {
+            return [.getter(continuation, .failed(error))]
+        }
+    }
+
+    mutating func cancelGet(_ waiter: Waiter<Element>) -> WaitList<Element>.Continuation? {
+        waiter.isCancelled = true
+        return getters.remove(waiter)
+    }
+
+    // MARK: Ending
+
+    mutating func taskDone() -> (isAccepted: Bool, joiners: [WaitList<Void>.Continuation]) {
+        guard unfinished > 0 else { return (false, []) }
+        unfinished -= 1
+        return (true, unfinished == 0 ? joiners.removeAll() : [])
+    }
+
+    /// Nil: the task waits.
+    mutating func join(_ waiter: Waiter<Void>, _ continuation: WaitList<Void>.Continuation) -> WaitEnd<Void>? {
+        if unfinished == 0 { return .granted(()) }
+        if waiter.isCancelled { return .cancelled }
+        joiners.append(waiter, continuation)
+        return nil
+    }
+
+    mutating func cancelJoin(_ waiter: Waiter<Void>) -> WaitList<Void>.Continuation? {
+        waiter.isCancelled = true
+        return joiners.remove(waiter)
+    }
+
+    mutating func shutDown(immediate: Bool) -> [Resumption] {
+        isShutDown = true
+        var result = putters.removeAll().map { Resumption.putter($0, .failed(Self.shutDownError)) }
+        if immediate {
+            unfinished -= stored.count
+            stored.removeAll()
+            if unfinished == 0 { result += joiners.removeAll().map { .putter($0, .granted(())) } }
+        }
+        // Whoever waits for an element finds an empty queue, and nobody will put one in.
+        result += getters.removeAll().map { .getter($0, .failed(Self.shutDownError)) }
+        return result
+    }
+
+    private static var shutDownError: SyncError {
+        SyncError(.shutDown, "The queue was shut down.")
+    }
+}
+
+/// Tasks that wait for room, each with what it brings.
+private struct PutterList<Element: Sendable> {
+    private var waiters = WaitList<Void>()
+    private var elements: [ObjectIdentifier: Element] = [:]
+
+    mutating func append(_ element: Element, _ waiter: Waiter<Void>, _ continuation: WaitList<Void>.Continuation) {
+        elements[ObjectIdentifier(waiter)] = element
+        waiters.append(waiter, continuation)
+    }
+
+    mutating func popFirst() -> (Element, WaitList<Void>.Continuation)? {
+        guard let waiter = waiters.first, let element = elements.removeValue(forKey: ObjectIdentifier(waiter)),
+            let continuation = waiters.remove(waiter)
+        else { return nil }
+        return (element, continuation)
+    }
+
+    mutating func remove(_ waiter: Waiter<Void>) -> WaitList<Void>.Continuation? {
+        elements[ObjectIdentifier(waiter)] = nil
+        return waiters.remove(waiter)
+    }
+
+    mutating func removeAll() -> [WaitList<Void>.Continuation] {
+        elements = [:]
+        return waiters.removeAll()
+    }
+}

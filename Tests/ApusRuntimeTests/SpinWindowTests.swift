@@ -1,0 +1,172 @@
+import Testing
+
+@testable import ApusRuntime
+
+@Suite("Looking for work before sleeping")
+struct SpinWindowTests {
+    /// A clock that shows one microsecond more each time, and how often something was looked for.
+    private final class Glass {
+        var now: Int64 = 0
+        var looks = 0
+        func time() -> Int64 {
+            now += 1_000
+            return now
+        }
+    }
+
+    private func spin(_ window: inout SpinWindow, _ glass: Glass, until limit: Int64 = .max, finds: Bool) -> Bool {
+        glass.looks = 0
+        return window.spin(until: limit, clock: glass.time) {
+            glass.looks += 1
+            return finds
+        }
+    }
+
+    @Test("a window that was never opened is not looked through, and the clock is not read for it")
+    func closed() {
+        var window = SpinWindow(cores: 2)
+        let glass = Glass()
+        let found = spin(&window, glass, finds: true)
+        #expect(!found && !window.isOpen)
+        #expect((glass.looks, glass.now) == (0, 0))
+    }
+
+    @Test("the look ends by the age of the youngest call, however long nothing comes")
+    func bounded() {
+        var window = SpinWindow(cores: 2)
+        let glass = Glass()
+        window.open(at: 0)
+        let found = spin(&window, glass, finds: false)
+        #expect(!found)
+        #expect(glass.now == SpinWindow.nanoseconds)
+        #expect(glass.looks == SpinWindow.nanoseconds / 1_000 - 1)
+        // A long call: later waits do not look again.
+        let again = spin(&window, glass, finds: true)
+        #expect(!again && glass.looks == 0)
+    }
+
+    @Test("a call that is older than the window is not looked for")
+    func old() {
+        var window = SpinWindow(cores: 2)
+        let glass = Glass()
+        window.open(at: 0)
+        glass.now = SpinWindow.nanoseconds
+        let found = spin(&window, glass, finds: true)
+        #expect(!found && glass.looks == 0 && !window.isOpen)
+    }
+
+    @Test("what is there ends the look, and the rest of the window stays")
+    func found() {
+        var window = SpinWindow(cores: 2)
+        let glass = Glass()
+        window.open(at: 0)
+        let found = spin(&window, glass, finds: true)
+        #expect(found && glass.looks == 1 && window.isOpen)
+    }
+
+    @Test("a timer that is due before its end cuts the look short, and is no look in vain")
+    func limited() {
+        var window = SpinWindow(cores: 2)
+        let glass = Glass()
+        window.open(at: 0)
+        let found = spin(&window, glass, until: 5_000, finds: false)
+        #expect(!found)
+        #expect((glass.now, glass.looks) == (5_000, 4))
+        #expect(window.isOpen)
+    }
+
+    @Test("with one core nobody looks", arguments: [0, 1])
+    func oneCore(cores: Int) {
+        var window = SpinWindow(cores: cores)
+        let glass = Glass()
+        window.open(at: 0)
+        let found = spin(&window, glass, finds: true)
+        #expect(!found && glass.looks == 0)
+    }
+
+    @Test("looks in vain become rare, and one that finds something makes all of them worth it again")
+    func rare() {
+        var window = SpinWindow(cores: 2)
+        let glass = Glass()
+        func looks(_ calls: Int, finds: Bool) -> Int {
+            (0..<calls).count { _ in
+                window.open(at: glass.now)
+                _ = spin(&window, glass, finds: finds)
+                return glass.looks > 0
+            }
+        }
+        // After each look twice as many are left out and one more, up to the bound.
+        let first = looks(127, finds: false)
+        #expect(first == 7)
+        let later = looks(128 * 100, finds: false)
+        #expect(later == 100)
+        // The window that is open by now, or opens after so many at most, finds something, and so do all that follow.
+        let most = SpinWindow.maximumSkips
+        let helped = looks(most + 100, finds: true)
+        #expect(helped >= 100)
+        let all = looks(100, finds: true)
+        #expect(all == 100)
+    }
+
+    @Test("on a loop an offloaded call opens it, nothing else does, and a long call leaves it closed")
+    func onLoop() async throws {
+        try await onCleanLoop(.monotonic) {
+            let loop = try currentLoop()
+            // As on a machine with two cores.
+            loop.state.pointee.spin = SpinWindow(cores: 2)
+            try await sleep(for: .nanoseconds(1))
+            try await loop.hop { await Task.yield() }
+            #expect(!loop.state.pointee.spin.isOpen, "nothing was offloaded")
+            let gate = Gate()
+            async let call: Void = offload { gate.pass() }
+            // Somebody is always ready: the loop has no occasion to sleep.
+            await turns()
+            #expect(loop.state.pointee.spin.isOpen)
+            while loop.state.pointee.spin.isOpen { try await sleep(for: .milliseconds(1)) }
+            for _ in 0..<3 {
+                try await sleep(for: .microseconds(100))
+                #expect(!loop.state.pointee.spin.isOpen, "the call is not looked for at every wait")
+            }
+            gate.open()
+            try await call
+        }
+    }
+}
+
+@Suite("The inbox")
+struct InboxTests {
+    @Test("however much is left while the loop sleeps, it is woken once; while it is awake, not at all")
+    func coalesced() {
+        let inbox = Inbox()
+        var wakes = 0
+        func post(_ count: Int) -> Int { (0..<count).count { _ in inbox.post(.call({}), wake: { wakes += 1 }) } }
+        let first = post(2)
+        let (hasItems, maySleep) = (inbox.mayHaveItems, inbox.prepareToSleep())
+        #expect(first == 2 && hasItems)
+        #expect(!maySleep, "something was left meanwhile")
+        #expect(wakes == 0)
+        let drained = inbox.drain().count
+        let (hasItemsNow, maySleepNow) = (inbox.mayHaveItems, inbox.prepareToSleep())
+        #expect(drained == 2 && !hasItemsNow && maySleepNow)
+        let asleep = post(100)
+        #expect(asleep == 100)
+        #expect(wakes == 1)
+        inbox.didWake()
+        let awake = post(1)
+        let left = inbox.drain().count
+        #expect(awake == 1 && left == 101)
+        #expect(wakes == 1)
+    }
+
+    @Test("a closed one refuses, wakes nobody, and gives back what was left")
+    func closed() {
+        let inbox = Inbox()
+        var wakes = 0
+        func post() -> Bool { inbox.post(.call({}), wake: { wakes += 1 }) }
+        let before = post()
+        let left = inbox.close().count
+        let after = post()
+        #expect(before && left == 1 && !after)
+        #expect(wakes == 0)
+    }
+}
