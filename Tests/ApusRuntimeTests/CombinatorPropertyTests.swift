@@ -86,7 +86,7 @@ struct CombinatorPropertyTests {
         async throws
     {
         let loop = try currentLoop()
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let limit = Int.random(in: 1...8, using: &random)
         let isSlow = Bool.random(using: &random)
         let leavesAfter = Int.random(in: 1...12, using: &random)
@@ -142,7 +142,7 @@ struct CombinatorPropertyTests {
         try await onCleanLoop(exceptionHandler: { ledgers.all.last?.receive($0.error) }) {
             let loop = try currentLoop()
             for seed in 0..<Self.seeds {
-                var random = SplitMix(state: seed)
+                var random = SplitMix(seed: seed)
                 let children = Self.children(&random)
                 let cancelsAfter = Int.random(in: 0...6, using: &random)
                 let ledger = Ledger()

@@ -36,7 +36,7 @@ struct BackoffTests {
     @Test("chance stays within its bounds, uses them, and can be repeated", arguments: [Backoff.Jitter.full, .equal])
     func jitter(jitter: Backoff.Jitter) {
         let backoff = Backoff(initial: .seconds(8), factor: 2, maximum: .seconds(8), jitter: jitter)
-        var (one, other) = (SplitMix(state: 7), SplitMix(state: 7))
+        var (one, other) = (SplitMix(seed: 7), SplitMix(seed: 7))
         let waits = (0..<1000).map { _ in backoff.delay(afterFailures: 1, using: &one) }
         #expect(waits == (0..<1000).map { _ in backoff.delay(afterFailures: 1, using: &other) })
         let least: Duration = jitter == .full ? .zero : .seconds(4)
@@ -131,11 +131,11 @@ struct RetryTests {
         try await onCleanLoop {
             let clock = try currentLoop().clock
             let backoff = Backoff(initial: .seconds(60), maximum: .seconds(600))
-            var generator = SplitMix(state: 1)
+            var generator = SplitMix(seed: 1)
             var expected = Duration.zero
             for failure in 1...3 { expected += backoff.delay(afterFailures: failure, using: &generator) }
             let start = clock.now
-            var other = SplitMix(state: 1)
+            var other = SplitMix(seed: 1)
             try await retry(attempts: 4, backoff: backoff, jitter: &other) { if $0 < 4 { throw Oops() } }
             #expect(start.duration(to: clock.now) == expected)
         }

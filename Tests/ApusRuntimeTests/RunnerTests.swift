@@ -214,7 +214,7 @@ struct RunnerTests {
 }
 
 @Suite("LoopTask.wait")
-struct WaitTests {
+struct BlockingWaitTests {
     /// `wait` is for synchronous code.
     private static func wait<Success>(_ task: LoopTask<Success>, _ timeout: Duration? = nil) -> Result<
         Success, any Error

@@ -125,6 +125,8 @@ struct Stages: Equatable, Sendable {
             return .here
         }
         places["after retry"] = .here
+    }
+
     private struct FirstAttempt: Error {}
     /// Checks that all stages were at `place`.
     func check(_ report: Report, _ who: String, at place: Place) {
