@@ -190,22 +190,48 @@ struct IOHandleTests {
                 let result = await waiting.result
                 #expect(throws: CancellationError.self) { try result.get() }
             }
-            // From another thread, late: it must not end the next wait.
-            for _ in 0..<100 {
-                let first = handle.loop.spawn { try await handle.readable() }
-                await Task.yield()
-                try await offload {
-                    pipe.write("x")
-                    first.cancel()
-                }
-                _ = await first.result
-                #expect(pipe.read(2) == 1)
-                let second = handle.loop.spawn { try await handle.readable() }
-                await turns(3)
-                pipe.write("y")
-                try await second.value
-                #expect(pipe.read(2) == 1)
+            pipe.write("x")
+            try await handle.readable()
+        }
+    }
+
+    @Test("a cancellation that comes when its wait is over does not end the next task's")
+    func cancelledLate() async throws {
+        // On virtual time no slice is over while a callback waits for another thread.
+        try await onCleanLoop(.virtual) {
+            let pipe = try Pipe()
+            defer { pipe.close() }
+            let handle = try IOHandle(pipe.reading)
+            defer { handle.close() }
+            let loop = handle.loop
+            let first = loop.spawn {
+                try await handle.readable()
+                _ = pipe.read(1)
             }
+            await turns()
+            let (go, done) = (Gate(), Gate())
+            let canceller = loop.spawn {
+                try await offload {
+                    go.pass()
+                    first.cancel()
+                    done.open()
+                }
+            }
+            await turns()
+            let second = Recorder<LoopTask<Void>>()
+            pipe.write("x")
+            // A timer fires after the events of the same pass: the first task is resumed, and has not run yet. The cancellation of its
+            // wait reaches the inbox now, and is read when the second task waits.
+            loop.schedule(after: .zero) {
+                go.open()
+                done.pass()
+                second.note(loop.spawn { try await handle.readable() })
+            }
+            try await first.value
+            try await canceller.value
+            await turns()
+            pipe.write("y")
+            try await second.all[0].value
         }
     }
 

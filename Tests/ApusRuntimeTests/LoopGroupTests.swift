@@ -180,14 +180,9 @@ struct LoopGroupTests {
                 let timer = Recorder<Int>()
                 let loop = try currentLoop()
                 let call = loop.schedule(after: .seconds(3600)) { timer.note(1) }
-                let gate = Gate()
-                let waiting = loop.spawn { try await other.call { try await offload { gate.pass() } } }
-                await turns()
-                // The loop has slept, and not jumped.
-                try await offload {}
+                // Real time passes there; the loop has nothing to do here but to wait, and must not jump.
+                try await other.call { try await sleep(for: .milliseconds(1)) }
                 #expect(timer.count == 0)
-                gate.open()
-                try await waiting.value
                 call.cancel()
             }
         }

@@ -173,7 +173,7 @@ struct SignalTests {
         #expect(result.status == 0)
     }
 
-    @Test("listeners that come and go in a storm of signals lose none, and write to no descriptor of others")
+    @Test("listeners that come and go in a storm of signals lose none and leave nothing")
     func storm() async throws {
         let result = try await play("signals-storm")
         #expect(result.output == "taken: 600, left: 0, ignored\n")

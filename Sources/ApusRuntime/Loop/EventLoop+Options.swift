@@ -13,7 +13,8 @@ extension EventLoop {
     /// What a loop does about Ctrl-C.
     public enum SignalHandling: Sendable, Hashable {
         /// The first SIGINT cancels the closure given to ``EventLoop/run(_:_:)``, the second ends the process with status
-        /// 130. Only on the main thread, only if SIGINT is at its default, and put back on return.
+        /// 130. Only on the main thread, only if SIGINT is at its default, and put back on return. While somebody waits for
+        /// ``signals(_:)-(Signal...)`` with `.int`, they get it instead.
         case interrupt
         /// Signals are left alone.
         case none

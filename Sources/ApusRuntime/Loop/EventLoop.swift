@@ -15,7 +15,8 @@ import Synchronization
 /// }
 /// ```
 ///
-/// From synchronous code use ``run(_:_:)``, from asynchronous code ``with(_:_:)``. Child tasks (`async let`, task groups,
+/// From synchronous code use ``run(_:_:)``, or ``Runner`` for several runs on one loop; from asynchronous code ``with(_:_:)``, or
+/// ``LoopGroup`` for several loops. Child tasks (`async let`, task groups,
 /// ``gather(_:limit:_:)``) stay on the loop. `Task { }` leaves it: start unstructured tasks with ``spawn(name:_:)``.
 ///
 /// A loop runs one job at a time, so a blocking call in a task holds all the others: send it to a thread with
