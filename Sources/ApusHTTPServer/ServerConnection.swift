@@ -326,7 +326,14 @@ final class ServerConnection {
                 body: allowsBody ? .length(bytes.count) : .none
             )
             hasAnswered = true
-            if allowsBody { try await writePiece(bytes, cycle) }
+            guard allowsBody else { break }
+            do {
+                try await writePiece(bytes, cycle)
+            } catch {
+                // As below: the client must see that something is missing.
+                transport.abort()
+                throw error
+            }
         case .stream(let length, let body):
             try http.pointee.sendResponse(
                 status: response.status,

@@ -63,7 +63,7 @@ package enum Connector {
             case .closed, .busy: throw NetError(.closed, "Connecting to \(address) was given up: the loop was closed.")
             }
             let error = Socket.pendingError(fd)
-            if error != 0 { throw NetError(errno: error, while: "Connecting to \(address)") }
+            if error != 0 { throw NetError(errno: error, while: "Connecting to \(address)", at: address) }
             return transport
         } catch {
             transport.close()
@@ -110,14 +110,17 @@ package enum Connector {
         }
     }
 
-    /// One error for all: a deadline if that is what ended the last attempt, else the kind of the last failure.
+    /// One error for all, which tells of each; its code is that of a deadline if one has passed, else the last failure's.
     private static func summary(_ failures: [any Error], host: String) -> any Error {
-        if let timeout = failures.last(where: { ($0 as? NetError)?.isTimeout == true }) { return timeout }
+        let timeout = failures.lazy.compactMap { $0 as? NetError }.last { $0.isTimeout }
         guard let last = failures.last as? NetError else {
             return failures.last ?? NetError(.unknownHost, "“\(host)” has no addresses.")
         }
         let list = failures.map { "\($0)" }
         let shown = list.prefix(4).joined(separator: " ") + (list.count > 4 ? " And \(list.count - 4) more." : "")
-        return NetError(last.code, "None of the \(failures.count) addresses of “\(host)” could be reached. \(shown)")
+        return NetError(
+            timeout?.code ?? last.code,
+            "None of the \(failures.count) addresses of “\(host)” could be reached. \(shown)"
+        )
     }
 }

@@ -97,14 +97,15 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    package init(errno: Int32, while action: String) {
-        self.init(Code(errno: errno), errno: errno, while: action)
+    /// - Parameter address: what was to be bound or connected to: there is advice for that.
+    package init(errno: Int32, while action: String, at address: SocketAddress? = nil) {
+        self.init(Code(errno: errno), errno: errno, while: action, at: address)
     }
 
-    package init(_ code: Code, errno: Int32, while action: String) {
+    package init(_ code: Code, errno: Int32, while action: String, at address: SocketAddress? = nil) {
         self.code = code
         self.errno = errno
-        message = "\(action): \(String(cString: strerror(errno)))\(Self.advice(code))"
+        message = "\(action): \(String(cString: strerror(errno)))\(Self.advice(code, address))"
     }
 
     /// The same error, with what it happened in.
@@ -119,13 +120,18 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
 
     public var description: String { message }
 
-    private static func advice(_ code: Code) -> String {
-        switch code {
-        case .connectionRefused: ". Nobody listens there: is the server running, and is this its port?"
-        case .addressInUse: ". Another socket listens there: stop it, or bind port 0 for a free one."
-        case .permissionDenied: ". Ports below 1024 need a privilege (CAP_NET_BIND_SERVICE)."
-        case .tooManyDescriptors: ". Raise the limit (`ulimit -n`), or open fewer at a time."
-        default: ""
+    private static func advice(_ code: Code, _ address: SocketAddress?) -> String {
+        if code == .tooManyDescriptors { return ". Raise the limit (`ulimit -n`), or open fewer at a time." }
+        guard let address else { return "" }
+        switch (code, address.port) {
+        case (.connectionRefused, nil): return ". Nobody listens there any more: is the server running?"
+        case (.connectionRefused, _): return ". Nobody listens there: is the server running, and is this its port?"
+        case (.addressInUse, nil): return ". Another process listens there: stop it, or use another name."
+        case (.addressInUse, _): return ". Another socket listens there: stop it, or bind port 0 for a free one."
+        case (.permissionDenied, nil): return ". The permissions of the file or its folder forbid it."
+        case (.permissionDenied, let port?) where port < 1024:
+            return ". Ports below 1024 need a privilege (CAP_NET_BIND_SERVICE)."
+        default: return ""
         }
     }
 }

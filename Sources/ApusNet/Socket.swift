@@ -24,7 +24,7 @@ enum Socket {
         if local.port == 0 { set(fd, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, 1) }
         set(fd, SOL_SOCKET, SO_REUSEADDR, 1)
         guard local.withSockaddr({ bind(fd, $0, $1) }) == 0 else {
-            throw NetError(errno: errno, while: "Binding \(local), to connect from there")
+            throw NetError(errno: errno, while: "Binding \(local), to connect from there", at: local)
         }
     }
 
@@ -51,6 +51,9 @@ enum Socket {
     ///   closed then.
     static func adopt(_ fd: Int32, families: Families, isListening: Bool) throws(NetError) {
         do throws(NetError) {
+            guard fcntl(fd, F_GETFD) >= 0 else {
+                throw NetError(.invalidArgument, "Descriptor \(fd) is not open: it cannot be adopted.")
+            }
             guard get(fd, SOL_SOCKET, SO_TYPE) == Int32(SOCK_STREAM.rawValue) else {
                 throw NetError(
                     .invalidArgument,
@@ -108,7 +111,7 @@ enum Socket {
             switch errno {
             case EINPROGRESS: return false
             case EINTR: continue
-            default: throw NetError(errno: errno, while: "Connecting to \(address)")
+            default: throw NetError(errno: errno, while: "Connecting to \(address)", at: address)
             }
         }
     }
@@ -155,12 +158,20 @@ enum Socket {
             // Before bind(2), which makes the file with these (less the umask): it is never open to more than it should be.
             if let permissions { fchmod(fd, mode_t(permissions & 0o777)) }
             guard address.withSockaddr({ bind(fd, $0, $1) }) == 0 else {
-                throw NetError(errno: errno, while: "Binding \(address)")
+                throw NetError(errno: errno, while: "Binding \(address)", at: address)
             }
-            if let permissions, let path = address.path, chmod(path, mode_t(permissions & 0o777)) != 0 {
-                throw NetError(errno: errno, while: "Setting the permissions of \(address)")
+            do throws(NetError) {
+                if let permissions, let path = address.path, chmod(path, mode_t(permissions & 0o777)) != 0 {
+                    throw NetError(errno: errno, while: "Setting the permissions of \(address)", at: address)
+                }
+                guard Glibc.listen(fd, backlog) == 0 else {
+                    throw NetError(errno: errno, while: "Listening on \(address)", at: address)
+                }
+            } catch {
+                // bind(2) has made the file.
+                if let path = address.path { unlink(path) }
+                throw error
             }
-            guard Glibc.listen(fd, backlog) == 0 else { throw NetError(errno: errno, while: "Listening on \(address)") }
             return fd
         } catch {
             close(fd)

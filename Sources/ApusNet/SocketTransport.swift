@@ -10,7 +10,9 @@ final class SocketTransport: Transport {
     private var isOpen = true
 
     /// Takes `fd` over: on an error it is closed.
-    init(adopting fd: Int32, peer: SocketAddress?, on loop: EventLoop) throws {
+    ///
+    /// - Parameter isUnix: nil to tell by `peer`.
+    init(adopting fd: Int32, peer: SocketAddress?, isUnix: Bool? = nil, on loop: EventLoop) throws {
         self.fd = fd
         self.peer = peer
         do {
@@ -19,12 +21,14 @@ final class SocketTransport: Transport {
             Socket.close(fd)
             throw error
         }
+        // Each message that brings descriptors ends a read (unix(7)), whatever is behind it.
+        if isUnix ?? (peer.map { $0.port == nil } ?? false) { descriptor.expectShortReads() }
     }
 
     /// Takes over a connected socket that was made elsewhere: see ``TCPStream/adopt(fd:)``.
     static func adopt(_ fd: Int32, families: Socket.Families, on loop: EventLoop) throws -> SocketTransport {
         try Socket.adopt(fd, families: families, isListening: false)
-        return try SocketTransport(adopting: fd, peer: nil, on: loop)
+        return try SocketTransport(adopting: fd, peer: nil, isUnix: families == .unix, on: loop)
     }
 
     deinit {

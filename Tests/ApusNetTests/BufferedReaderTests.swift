@@ -127,6 +127,21 @@ struct BufferedReaderTests {
         }
     }
 
+    @Test("a line far beyond the reader's own limit is read when the read allows it, in few steps")
+    func longLine() async throws {
+        try await withVirtualTime {
+            let (near, far) = try memoryStreams()
+            let reader = BufferedReader(near, limit: 100)
+            let line = [UInt8](repeating: 65, count: 4_000_000) + [10]
+            async let sent: Void = far.write(line)
+            let got = try await reader.readLine(limit: 5_000_000)
+            try await sent
+            #expect(got?.utf8.count == 4_000_000)
+            await near.close()
+            await far.close()
+        }
+    }
+
     // MARK: Separators
 
     @Test("the separator whose end comes first wins, and comes along")

@@ -197,6 +197,29 @@ struct ConnectTests {
         }
     }
 
+    @Test("an accept's timeout counts while the listener pauses for want of descriptors")
+    func timeoutWhilePaused() async throws {
+        await #expect(processExitsWith: .success) {
+            var options = EventLoop.Options()
+            options.clock = .virtual
+            options.signals = .none
+            options.logger.logLevel = .critical
+            try EventLoop.runForExitTest(options) {
+                let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
+                let client = try await TCPStream.connect(to: listener.address)
+                var limit = rlimit()
+                getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                limit.rlim_cur = rlim_t((openDescriptors().max() ?? 0) + 1)
+                setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                while dup(0) >= 0 {}
+                let error = await netError { try await listener.accept(timeout: .milliseconds(2_500)) }
+                #expect(error?.code == .timedOut)
+                #expect(EventLoop.current?.clock.now == LoopClock.Instant(nanoseconds: 2_500_000_000))
+                await client.close()
+            }
+        }
+    }
+
     @Test("connecting without descriptors left is tooManyDescriptors, and leaves nothing half-open")
     func noDescriptorToConnect() async throws {
         await #expect(processExitsWith: .success) {

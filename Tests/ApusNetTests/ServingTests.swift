@@ -187,6 +187,28 @@ struct ServingTests {
         }
     }
 
+    @Test("a shutdown whose caller is cancelled goes on, and breaks off what is left after its grace")
+    func cancelledShutdown() async throws {
+        try await withTestLoop {
+            let left = try await leaks {
+                let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
+                let server = EventLoop.spawn {
+                    try await listener.serve { _ in try? await sleep(for: .seconds(Int64.max)) }
+                }
+                let client = try await TCPStream.connect(to: listener.address)
+                await until { await listener.connectionCount == 1 }
+                let stopping = EventLoop.spawn {
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    await listener.shutdown(grace: .milliseconds(1))
+                }
+                try await stopping.value
+                try await server.value
+                await client.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
     @Test("cancelling serve cancels and awaits the handlers, and the listener still listens")
     func cancelled() async throws {
         try await withTestLoop {

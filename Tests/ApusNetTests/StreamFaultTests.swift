@@ -1,9 +1,10 @@
-import ApusNet
 import ApusRuntime
 import ApusTesting
 import Glibc
 import Synchronization
 import Testing
+
+@testable import ApusNet
 
 /// What a network does to a connection, at every stage: the same clear error each time, and nothing left behind.
 @Suite("Faults of connections")
@@ -100,6 +101,80 @@ struct StreamFaultTests {
         }
     }
 
+    // MARK: Reads that stop early
+
+    @Test("bytes behind TCP's urgent byte are read, although a read stops at it")
+    func urgentData() async throws {
+        try await withStreams { near, far in
+            // All of it is there before the first read, so that no later event helps.
+            let fd = far.handle.core.transport.descriptor.fd
+            #expect(
+                send(fd, "abc", 3, 0) == 3 && send(fd, "x", 1, Int32(MSG_OOB)) == 1
+                    && send(fd, "def", 3, 0) == 3
+            )
+            await far.finishWriting()
+            for _ in 0..<20 { await turn() }
+            var bytes: [UInt8] = []
+            while case let more = try await near.read(timeout: .seconds(10)), !more.isEmpty { bytes += more }
+            #expect(bytes == Array("abcdef".utf8))
+        }
+        try await withStreams { near, far in
+            let fd = far.handle.core.transport.descriptor.fd
+            #expect(
+                send(fd, "abc", 3, 0) == 3 && send(fd, "x", 1, Int32(MSG_OOB)) == 1
+                    && send(fd, "def", 3, 0) == 3
+            )
+            for _ in 0..<20 { await turn() }
+            // The peer goes on: nothing but the urgent byte says that a short read means nothing.
+            let bytes = try await near.read(exactly: 6)
+            #expect(bytes == Array("abcdef".utf8))
+        }
+    }
+
+    @Test("bytes behind a message with a descriptor are read from a Unix socket")
+    func passedDescriptor() async throws {
+        try await withTestLoop {
+            let left = try await leaks {
+                let (near, far) = try await UnixStream.pair()
+                let fd = far.handle.core.transport.descriptor.fd
+                #expect(sendDescriptor(0, by: fd) == 3)
+                #expect(send(fd, "def", 3, 0) == 3)
+                for _ in 0..<20 { await turn() }
+                let reader = BufferedReader(near)
+                let bytes = try await reader.readExactly(6, timeout: .seconds(10))
+                #expect(bytes == Array("abcdef".utf8))
+                await near.close()
+                await far.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    /// Sends “abc” with a descriptor (SCM_RIGHTS, unix(7)); CMSG_SPACE and its kin are macros, which Swift does not import.
+    private func sendDescriptor(_ descriptor: Int32, by socket: Int32) -> Int {
+        var control = [UInt8](repeating: 0, count: 24)
+        control.withUnsafeMutableBytes {
+            $0.storeBytes(of: 20, as: Int.self)
+            $0.storeBytes(of: SOL_SOCKET, toByteOffset: 8, as: Int32.self)
+            $0.storeBytes(of: Int32(SCM_RIGHTS), toByteOffset: 12, as: Int32.self)
+            $0.storeBytes(of: descriptor, toByteOffset: 16, as: Int32.self)
+        }
+        var text = Array("abc".utf8)
+        return control.withUnsafeMutableBytes { control in
+            text.withUnsafeMutableBytes { text in
+                var vector = iovec(iov_base: text.baseAddress, iov_len: text.count)
+                return withUnsafeMutablePointer(to: &vector) { vector in
+                    var message = msghdr()
+                    message.msg_iov = vector
+                    message.msg_iovlen = 1
+                    message.msg_control = control.baseAddress
+                    message.msg_controllen = control.count
+                    return sendmsg(socket, &message, 0)
+                }
+            }
+        }
+    }
+
     // MARK: Names
 
     @Test("of a hundred addresses the one that works is found, and the others' sockets are gone")
@@ -139,6 +214,44 @@ struct StreamFaultTests {
             #expect(error?.code == .connectionRefused)
             #expect(error?.description.contains("none.test") == true)
             #expect(error?.description.contains("96 more") == true)
+        }
+    }
+
+    @Test("one address that hangs beside others that refuse: the error tells of each, and is a timeout")
+    func hangingAddress() async throws {
+        try await withTestLoop {
+            let left = try await leaks {
+                let full = try await TCPListener.bind(host: "127.0.0.1", port: 0, options: ListenerOptions(backlog: 1))
+                var clients: [TCPStream] = []
+                // Until its backlog is full: who comes then gets no answer.
+                while let client = try? await TCPStream.connect(to: full.address, timeout: .milliseconds(100)) {
+                    clients.append(client)
+                    if clients.count > 100 { break }
+                }
+                var options = SocketOptions()
+                options.resolver = StaticResolver(["Mixed.Test": ["127.0.0.1", "127.0.1.1", "127.0.1.2"]])
+                options.attemptDelay = .milliseconds(1)
+                let mixed = options
+                let error = await netError {
+                    let port = full.address.port ?? 0
+                    return try await TCPStream.connect(
+                        host: "mixed.test",
+                        port: port,
+                        timeout: .milliseconds(200),
+                        options: mixed
+                    )
+                }
+                #expect(error?.isTimeout == true)
+                for host in ["127.0.0.1", "127.0.1.1", "127.0.1.2"] {
+                    #expect(
+                        error?.description.contains(host) == true,
+                        "\(host) is missing: \(error?.description ?? "")"
+                    )
+                }
+                for client in clients { await client.close() }
+                await full.close()
+            }
+            #expect(left.isEmpty, "\(left)")
         }
     }
 

@@ -55,6 +55,7 @@ struct UnixTests {
             try leaveStale(path)
             let refused = await netError { try await UnixStream.connect(path: path) }
             #expect(refused?.code == .connectionRefused)
+            #expect(refused?.description.contains("port") == false, "advice for TCP: \(refused?.description ?? "")")
             unlink(path)
             let long = await netError { try await UnixStream.connect(path: String(repeating: "x", count: 108)) }
             #expect(long?.code == .invalidAddress)
@@ -88,6 +89,7 @@ struct UnixTests {
             let listener = try await UnixListener.bind(path: path)
             let again = await netError { try await UnixListener.bind(path: path) }
             #expect(again?.code == .addressInUse)
+            #expect(again?.description.contains("port 0") == false, "advice for TCP: \(again?.description ?? "")")
             let client = try await UnixStream.connect(path: path)
             await client.close()
             await listener.close()

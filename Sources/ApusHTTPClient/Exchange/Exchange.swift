@@ -80,7 +80,8 @@ final class Exchange: @unchecked Sendable {
 
     /// `limit` nanoseconds from now, but never after the end of the whole request.
     func deadline(_ limit: Int64) -> Int64 {
-        limit == .max ? totalDeadline : min(totalDeadline, core.loop.now.addingClamped(limit))
+        // By the clock, not by the loop's last look at it: a job that has computed for longer than the limit must not find it passed.
+        limit == .max ? totalDeadline : min(totalDeadline, core.loop.currentTime().addingClamped(limit))
     }
 
     /// The code of a deadline that passed: the stage's, unless it was the whole request's.

@@ -16,10 +16,10 @@ public struct StaticResolver: Resolver {
     private let fallback: (any Resolver)?
 
     /// - Parameters:
-    ///   - table: addresses in figures by name in lower case.
+    ///   - table: addresses in figures by name, in whatever case.
     ///   - fallback: asked for names that are not in the table; nil makes them unknown.
     public init(_ table: [String: [String]], fallback: (any Resolver)? = nil) {
-        self.table = table
+        self.table = Dictionary(table.map { ($0.key.lowercased(), $0.value) }) { $0 + $1 }
         self.fallback = fallback
     }
 

@@ -24,7 +24,7 @@ extension Socket {
     static func bindDatagrams(_ address: SocketAddress, _ options: UDPOptions) throws(NetError) -> Int32 {
         try openDatagrams(family: address.family, options) { fd throws(NetError) in
             guard address.withSockaddr({ bind(fd, $0, $1) }) == 0 else {
-                throw NetError(errno: errno, while: "Binding UDP \(address)")
+                throw NetError(errno: errno, while: "Binding UDP \(address)", at: address)
             }
         }
     }
@@ -34,12 +34,12 @@ extension Socket {
         try openDatagrams(family: address.family, options) { fd throws(NetError) in
             if let local = options.localAddress, local.family == address.family {
                 guard local.withSockaddr({ bind(fd, $0, $1) }) == 0 else {
-                    throw NetError(errno: errno, while: "Binding UDP \(local), to send from there")
+                    throw NetError(errno: errno, while: "Binding UDP \(local), to send from there", at: local)
                 }
             }
             guard address.withSockaddr({ Glibc.connect(fd, $0, $1) }) == 0 else {
                 if errno == EACCES { throw broadcastRefused(address) }
-                throw NetError(errno: errno, while: "Connecting UDP to \(address)")
+                throw NetError(errno: errno, while: "Connecting UDP to \(address)", at: address)
             }
         }
     }

@@ -22,6 +22,8 @@ package final class ListenerCore {
     private var finished: [AsyncSignal] = []
     /// When connections are broken off; nanoseconds of the loop's clock.
     private var graceDeadline = Int64.max
+    /// Outlives a ``shutdown(grace:)`` whose caller was cancelled: the shutdown goes on.
+    private var graceTimer: ScheduledCall?
     private var streams: [ObjectIdentifier: StreamCore] = [:]
 
     /// Takes the sockets over: on an error they are closed.
@@ -60,7 +62,7 @@ package final class ListenerCore {
             try Task.checkCancellation()
             guard isOpen else { throw closed }
             bell.readWouldBlock()
-            if let transport = try await acceptHere() { return transport }
+            if let transport = try await acceptHere(deadline) { return transport }
             let token = bell.token
             // The sockets are ambient (see ListeningSocket): virtual time stands still only while somebody waits for them.
             loop.beginExternalWork()
@@ -73,7 +75,7 @@ package final class ListenerCore {
             }
             switch outcome {
             case .ready, .cancelled: continue
-            case .timedOut: throw NetError(.timedOut, "No connection came to \(name) in the time that was allowed.")
+            case .timedOut: throw tooLate
             case .closed: throw closed
             case .busy: throw NetError(.busy, "Another task accepts on \(name): one at a time.")
             }
@@ -81,7 +83,7 @@ package final class ListenerCore {
     }
 
     /// A connection that waits already, if there is one.
-    private func acceptHere() async throws -> (any Transport)? {
+    private func acceptHere(_ deadline: Int64) async throws -> (any Transport)? {
         var index = 0
         while isOpen, index < sockets.count {
             let socket = sockets[(next + index) % sockets.count]
@@ -100,7 +102,7 @@ package final class ListenerCore {
             case .exhausted(let code):
                 let error = NetError(errno: code, while: "Accepting on \(name)")
                 loop.options.logger.warning("\(error) The listener pauses for 1 s.")
-                try await pause()
+                try await pause(noLongerThan: deadline)
             case .failed(let code):
                 throw NetError(errno: code, while: "Accepting on \(name)")
             }
@@ -109,17 +111,22 @@ package final class ListenerCore {
     }
 
     /// One second, less if the listener is closed meanwhile: asyncio's ACCEPT_RETRY_DELAY.
-    private func pause() async throws {
+    private func pause(noLongerThan deadline: Int64) async throws {
         let token = bell.token
         // Writers of the bell are these pauses only, and nobody rings for them but a close.
         bell.writeWouldBlock()
         let outcome = await withTaskCancellationHandler {
-            await bell.waitWritable(deadline: loop.deadline(after: .seconds(1)))
+            await bell.waitWritable(deadline: min(deadline, loop.deadline(after: .seconds(1))))
         } onCancel: { [loop] in
             loop.perform { loop.endWaits(token, with: .cancelled) }
         }
         try Task.checkCancellation()
         if outcome == .busy { throw NetError(.busy, "Another task accepts on \(name): one at a time.") }
+        if deadline <= loop.deadline(after: .zero) { throw tooLate }
+    }
+
+    private var tooLate: NetError {
+        NetError(.timedOut, "No connection was accepted on \(name) in the time that was allowed.")
     }
 
     private var closed: NetError { NetError(.closed, "The listener on \(name) was closed.") }
@@ -148,7 +155,11 @@ package final class ListenerCore {
         serving += 1
         defer {
             serving -= 1
-            if serving == 0 { fire(&finished) }
+            if serving == 0 {
+                graceTimer?.cancel()
+                graceTimer = nil
+                fire(&finished)
+            }
         }
         let bound = LoopBound(self, on: loop)
         try await withThrowingDiscardingTaskGroup { group in
@@ -228,8 +239,10 @@ package final class ListenerCore {
         close()
         graceDeadline = min(graceDeadline, loop.deadline(after: grace))
         let bound = LoopBound(self, on: loop)
-        let timer = grace.map { loop.schedule(after: $0) { bound.value.endGrace() } }
-        defer { timer?.cancel() }
+        if let grace, serving > 0, graceTimer.map({ _ in loop.deadline(after: grace) <= graceDeadline }) ?? true {
+            graceTimer?.cancel()
+            graceTimer = loop.schedule(after: grace) { bound.value.endGrace() }
+        }
         while serving > 0 {
             let signal = AsyncSignal()
             finished.append(signal)

@@ -151,6 +151,8 @@ public final class TCPListener: Sendable {
 
     /// Stops listening, lets the handlers of ``serve(connectionLimit:_:)`` end, and returns when all have. Safe twice.
     ///
+    /// A handler that calls it waits for itself: give a `grace` there, or start it as a task of its own.
+    ///
     /// - Parameter grace: how long they may take; then they are cancelled and their connections broken off (RST). Nil: for ever.
     ///
     /// Cancel safety: returns early; the shutdown goes on.

@@ -220,7 +220,8 @@ public final class BufferedReader {
         if storage.count - tail < room {
             // Moves what there is to the front, and makes room behind it: at least as much again, so that growing is linear.
             let kept = storage[head..<tail]
-            let size = kept.count + max(room, min(kept.count, limit))
+            // Twice as much each time, whatever limit the read has: growing by steps would copy a long line again and again.
+            let size = kept.count + max(room, kept.count)
             var larger = [UInt8]()
             larger.reserveCapacity(size)
             larger.append(contentsOf: kept)

@@ -101,6 +101,8 @@ package final class StreamCore {
         var rest = bytes.dropFirst(sent ?? 0)
         if sent == nil { try await wait(toRead: false, deadline: deadline(after: timeout)) }
         while !rest.isEmpty {
+            // A peer that takes as fast as we give never makes us wait.
+            if loop.sliceIsOver { await Task.yield() }
             if let count = try rest.withUnsafeBytes({ try send($0) }) {
                 rest = rest.dropFirst(count)
             } else {
@@ -118,10 +120,10 @@ package final class StreamCore {
     func write(vector pieces: [[UInt8]], timeout: Duration?) async throws {
         try beginWriting()
         defer { isWriting = false }
-        if loop.sliceIsOver { await Task.yield() }
         var first = 0
         var offset = 0
         while true {
+            if loop.sliceIsOver { await Task.yield() }
             while first < pieces.count, offset >= pieces[first].count {
                 offset -= pieces[first].count
                 first += 1
@@ -170,6 +172,8 @@ package final class StreamCore {
     @inline(__always)
     private func beginWriting() throws {
         if EventLoop.currentTaskIsCancelled { throw CancellationError() }
+        // Nothing would tell when there is room again.
+        if let error = loop.closedError { throw error }
         // Pieces of two writes must not mix.
         guard !isWriting else { throw busy(toRead: false) }
         isWriting = true

@@ -69,7 +69,7 @@ package struct StreamHandle: Sendable {
 
     package func abort() async { await perform { $0.abort() } }
 
-    /// Runs `body` on the loop's thread; a loop that was closed has closed the stream itself.
+    /// Runs `body` on the loop's thread; for a loop that was closed, on the thread that finishes its tasks.
     package func perform(_ body: @escaping @Sendable (StreamCore) -> Void) async {
         if loop.isCurrent { return body(core) }
         try? await loop.hop { body(self.core) }

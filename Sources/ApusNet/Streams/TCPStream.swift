@@ -129,6 +129,9 @@ public final class TCPStream: ByteStream {
         _ resolver: any Resolver,
         _ timeout: Duration?
     ) async throws -> [SocketAddress] {
+        guard (1...65_535).contains(port) else {
+            throw NetError(.invalidAddress, "Port \(port) of “\(host)” cannot be connected to: it must be 1...65535.")
+        }
         guard let timeout else { return try await resolver.addresses(of: host, port: port) }
         do {
             return try await withTimeout(timeout) { try await resolver.addresses(of: host, port: port) }

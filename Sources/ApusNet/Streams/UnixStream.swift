@@ -83,12 +83,12 @@ public final class UnixStream: ByteStream {
             let (left, right) = try Socket.pair()
             let first: SocketTransport
             do {
-                first = try SocketTransport(adopting: left, peer: nil, on: loop)
+                first = try SocketTransport(adopting: left, peer: nil, isUnix: true, on: loop)
             } catch {
                 Socket.close(right)
                 throw error
             }
-            let second = try SocketTransport(adopting: right, peer: nil, on: loop)
+            let second = try SocketTransport(adopting: right, peer: nil, isUnix: true, on: loop)
             return (UnixStream(first, on: loop), UnixStream(second, on: loop))
         }
     }

@@ -31,11 +31,11 @@ package struct Descriptor {
     package var hasEnded: Bool { isOpen && slot.pointee.readEnded }
 
     /// Notes that a read returned `count` of the `wanted` bytes: fewer mean "drained", unless an end is latched, for which no
-    /// other event will come.
+    /// other event will come, or reads stop early there: see ``expectShortReads()``.
     @inlinable
     package func didRead(_ count: Int, of wanted: Int) {
         guard isOpen, !slot.pointee.isAlwaysReady else { return }
-        if count < wanted, !slot.pointee.readEnded { slot.pointee.isReadable = false }
+        if count < wanted, !slot.pointee.readEnded, !slot.pointee.shortReadsMislead { slot.pointee.isReadable = false }
     }
 
     /// Notes that a read said EAGAIN: even a latched end has nothing more to say.
@@ -126,6 +126,11 @@ package struct Descriptor {
 }
 
 extension Descriptor {
+    /// From now on only EAGAIN says that nothing is left to read.
+    package func expectShortReads() {
+        if isOpen { slot.pointee.shortReadsMislead = true }
+    }
+
     /// Notes that a read would find something although the system says nothing: bytes that a layer above has read ahead.
     package func noteReadable() {
         if isOpen { slot.pointee.isReadable = true }

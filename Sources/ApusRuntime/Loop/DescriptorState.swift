@@ -64,6 +64,10 @@ struct DescriptorState {
     /// A file, which epoll refuses (EPERM): always ready.
     @usableFromInline var isAlwaysReady = false
 
+    /// A read may stop before the end of what there is: at a Unix socket's message with descriptors, at TCP's urgent byte. Then only
+    /// EAGAIN says that nothing is left.
+    @usableFromInline var shortReadsMislead = false
+
     /// A descriptor that others read and write (``IOHandle``): nothing is latched, and each wait asks the selector anew.
     var isOneShot = false
 

@@ -41,7 +41,7 @@ struct EpollSelector: Selector, ~Copyable {
     }
 
     mutating func add(_ fd: Int32, token: UInt64) -> Int32 {
-        let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+        let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLPRI.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
         return control(EPOLL_CTL_ADD, fd, token: token, events: events)
     }
 
@@ -79,6 +79,7 @@ struct EpollSelector: Selector, ~Copyable {
             var readiness: Readiness = []
             if event.events & EPOLLIN.rawValue != 0 { readiness.insert(.readable) }
             if event.events & EPOLLOUT.rawValue != 0 { readiness.insert(.writable) }
+            if event.events & EPOLLPRI.rawValue != 0 { readiness.insert(.urgent) }
             if event.events & EPOLLRDHUP.rawValue != 0 { readiness.insert(.readEnd) }
             if event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { readiness.insert(.broken) }
             events.append(SelectorEvent(token: event.data.u64, readiness: readiness))

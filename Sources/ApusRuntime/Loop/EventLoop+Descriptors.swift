@@ -62,6 +62,10 @@ extension EventLoop {
 
     /// Latches what has happened and resumes who waits for it.
     func deliver(_ readiness: Readiness, to slot: UnsafeMutablePointer<DescriptorState>) {
+        if readiness.contains(.urgent) {
+            slot.pointee.shortReadsMislead = true
+            slot.pointee.isReadable = true
+        }
         if readiness.contains(.readable) { slot.pointee.isReadable = true }
         if readiness.contains(.writable) { slot.pointee.isWritable = true }
         if !readiness.isDisjoint(with: [.readEnd, .broken]), !latchEnd(readiness, of: slot) { return }

@@ -187,13 +187,18 @@ extension EventLoop {
 
     /// Nanoseconds of the loop's clock, read now.
     @usableFromInline
-    func currentTime() -> Int64 {
+    package func currentTime() -> Int64 {
         options.clock == .monotonic ? apus_monotonic_now() : state.pointee.now
     }
 
     /// Gives everybody else a turn, if the running job has held the loop for longer than a slice: see ``sliceIsOver``.
     package func yieldIfSliceIsOver() async {
         if sliceIsOver { await Task.yield() }
+    }
+
+    /// The same, for what belongs to no loop: where the running task is no loop's own, there is nobody to give a turn to.
+    static func yieldIfSliceIsOver() async {
+        if let loop = current, loop.runsCurrentTask { await loop.yieldIfSliceIsOver() }
     }
 
     /// Whether the running job should give everybody else a turn, because it has held the loop for longer than a slice.

@@ -10,6 +10,8 @@ package struct Readiness: OptionSet, Sendable {
     package static let readEnd = Readiness(rawValue: 1 << 2)
     /// Both directions are over, or the descriptor is in error.
     package static let broken = Readiness(rawValue: 1 << 3)
+    /// Urgent data (TCP's out-of-band byte): reads stop there, although more may follow.
+    package static let urgent = Readiness(rawValue: 1 << 4)
 }
 
 /// One event of a selector: which registration, and what it is ready for.

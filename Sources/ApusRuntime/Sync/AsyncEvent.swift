@@ -44,7 +44,7 @@ public final class AsyncEvent: Sendable {
     /// Cancel safety: ends the wait at once and leaves nothing behind.
     public func wait() async throws {
         try Task.checkCancellation()
-        if isSet { return }
+        if isSet { return await EventLoop.yieldIfSliceIsOver() }
         let waiter = Waiter<Void>()
         let end = await waitInList(waiter) { continuation in
             let end: WaitEnd<Void>? = state.withLock { state in

@@ -71,7 +71,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
         try Task.checkCancellation()
         let (isDone, next) = try state.withLock { try $0.put(element) }
         next?.resume()
-        if isDone { return await Self.letOthersRun() }
+        if isDone { return await EventLoop.yieldIfSliceIsOver() }
         let waiter = Waiter<Void>()
         let end = await waitInList(waiter) { continuation in
             let resumptions = state.withLock { $0.put(element, waiter, continuation) }
@@ -108,7 +108,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
         let (element, next) = try state.withLock { try $0.get() }
         next?.resume()
         if let element {
-            await Self.letOthersRun()
+            await EventLoop.yieldIfSliceIsOver()
             return element
         }
         let waiter = Waiter<Element>()
@@ -136,11 +136,6 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
         return element
     }
 
-    /// Whoever puts or gets in a circle never waits while the queue is neither full nor empty.
-    private static func letOthersRun() async {
-        if let loop = EventLoop.current, loop.runsCurrentTask { await loop.yieldIfSliceIsOver() }
-    }
-
     // MARK: Ending
 
     /// Says that an element that was taken out is done with: see ``join()``.
@@ -161,6 +156,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// Cancel safety: ends the wait at once and leaves nothing behind.
     public func join() async throws {
         try Task.checkCancellation()
+        await EventLoop.yieldIfSliceIsOver()
         let waiter = Waiter<Void>()
         let end = await waitInList(waiter) { continuation in
             let end = state.withLock { $0.join(waiter, continuation) }

@@ -35,6 +35,8 @@ final class PermitPool: Sendable {
     /// - Throws: `CancellationError`; no permit is held then.
     func acquire(cancellable: Bool = true) async throws {
         if cancellable { try Task.checkCancellation() }
+        // Before there is a permit, since nobody should wait for a task that waits for a turn.
+        await EventLoop.yieldIfSliceIsOver()
         if tryAcquire() { return }
         let waiter = Waiter<Void>()
         let end = await waitInList(waiter) { continuation in
@@ -73,6 +75,8 @@ final class PermitPool: Sendable {
         let (isAccepted, next) = state.withLock { state -> (Bool, WaitList<Void>.Continuation?) in
             if state.available >= state.total {
                 if bound { return (false, nil) }
+                // “.max” is how people write “no limit”.
+                guard state.total < .max else { return (true, nil) }
                 state.total += 1
             }
             state.available += 1

@@ -128,7 +128,8 @@ struct QueueState<Element: Sendable> {
         isShutDown = true
         var result = putters.removeAll().map { Resumption.putter($0, .failed(Self.shutDownError)) }
         if immediate {
-            unfinished -= stored.count
+            // Some of them may have been said to be done already.
+            unfinished = max(0, unfinished - stored.count)
             stored.removeAll()
             if unfinished == 0 { result += joiners.removeAll().map { .putter($0, .granted(())) } }
         }

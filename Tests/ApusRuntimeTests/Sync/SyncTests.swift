@@ -323,6 +323,46 @@ struct SyncTests {
         }
     }
 
+    @Test("A127: what was said to be done before it was taken out does not count twice")
+    func doneBeforeShutdown() async throws {
+        try await onCleanLoop {
+            let queue = try AsyncQueue<Int>(limit: 2)
+            try queue.putNow(1)
+            try queue.taskDone()
+            queue.shutDown(immediate: true)
+            #expect(queue.unfinished == 0)
+            try await queue.join()
+        }
+    }
+
+    @Test("a semaphore without a limit can be released")
+    func hugeSemaphore() async throws {
+        let semaphore = try AsyncSemaphore(.max)
+        try semaphore.release()
+        #expect(semaphore.available == .max)
+    }
+
+    @Test("a circle around what never waits gives others their turn", arguments: 0..<4)
+    func fairness(which: Int) async throws {
+        try await onCleanLoop(.monotonic) {
+            let (lock, event, queue) = (AsyncLock(), AsyncEvent(), try AsyncQueue<Int>(limit: 1))
+            let semaphore = try AsyncSemaphore(1)
+            event.set()
+            let others = Recorder<Int>()
+            let other = EventLoop.spawn { others.note(1) }
+            // It ends only when the other has run.
+            while others.count == 0 {
+                switch which {
+                case 0: try await lock.withLock {}
+                case 1: try await semaphore.withPermit {}
+                case 2: try await event.wait()
+                default: try await queue.join()
+                }
+            }
+            try await other.value
+        }
+    }
+
     @Test("a limiter lets more in when its total is raised, and none until enough are back when it is lowered")
     func limiterTotal() async throws {
         try await onCleanLoop {
