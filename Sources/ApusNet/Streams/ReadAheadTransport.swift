@@ -25,6 +25,7 @@ final class ReadAheadTransport: Transport {
     func abandonSend() { lower.abandonSend() }
     func finishSending() { lower.finishSending() }
     func close() { lower.close() }
+    var mayResetOnClose: Bool { lower.mayResetOnClose }
     func abort() { lower.abort() }
     var remoteAddress: SocketAddress? { lower.remoteAddress }
     var localAddress: SocketAddress? { lower.localAddress }
