@@ -81,6 +81,16 @@ final class RawTLSPeer: @unchecked Sendable {
         try await handshake()
     }
 
+    /// Records that change the keys of what this side sends, one after another (TLS 1.3).
+    func keyUpdates(_ count: Int) throws -> [UInt8] {
+        for _ in 0..<count {
+            guard SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1, SSL_do_handshake(ssl) == 1 else {
+                throw Failure(description: Self.reason())
+            }
+        }
+        return takeOutput()
+    }
+
     func closeNotify() async throws {
         SSL_shutdown(ssl)
         try await sendOutput()

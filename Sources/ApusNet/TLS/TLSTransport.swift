@@ -137,7 +137,10 @@ package final class TLSTransport: Transport {
     package func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
         guard isOpen else { throw Self.closed }
         do throws(TLSError) {
-            guard let count = try engine.read(into: buffer) else { return nil }
+            guard let count = try engine.read(into: buffer) else {
+                if engine.hasStoppedShort { readInNextPass() }
+                return nil
+            }
             // An end is there for every later read too, whatever the transport below has to say.
             if count == 0 { lower.descriptor.noteReadable() } else { notePending() }
             return count
@@ -187,6 +190,13 @@ package final class TLSTransport: Transport {
     /// a part of a record, and the read that finds nothing has asked the transport, which then waits as usual.
     private func notePending() {
         if engine.hasPending { lower.descriptor.noteReadable() }
+    }
+
+    /// There is more to read, after everybody else has had a turn: a reader that finds nothing waits, and is woken.
+    private func readInNextPass() {
+        lower.descriptor.readWouldBlock()
+        let bound = LoopBound(self, on: loop)
+        loop.schedule { bound.value.lower.descriptor.signal(.readable) }
     }
 
     package func finishSending() {
