@@ -103,6 +103,9 @@ final class RawTLSPeer: @unchecked Sendable {
         return takeOutput()
     }
 
+    /// How many authorities the peer has named whose certificates it would take.
+    var namedAuthorities: Int { Int(OPENSSL_sk_num(SSL_get0_peer_CA_list(ssl))) }
+
     /// SHA-256 of the SubjectPublicKeyInfo: what is pinned.
     static func keyDigest(of identity: TLSConfiguration.Identity) -> [UInt8] {
         guard let certificate = withBIO(identity.certificateChain, { PEM_read_bio_X509($0, nil, nil, nil) }) else {

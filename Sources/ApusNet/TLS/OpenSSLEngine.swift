@@ -200,8 +200,23 @@ final class OpenSSLEngine: TLSEngine {
 
     private func checkSent() throws(TLSError) {
         guard let error = bio.writeError else { return }
+        if error.code == .brokenPipe || error.code == .connectionReset, let alert = receivedAlert() { throw alert }
         transportError = error
         throw TLSError(.protocolError, "Writing to \(peer) over TLS failed: \(error)")
+    }
+
+    /// Why the peer takes nothing any more, if it has said so and nothing else is there to read before that.
+    private func receivedAlert() -> TLSError? {
+        defer { ERR_clear_error() }
+        ERR_clear_error()
+        bio.readCount = 0
+        var byte: UInt8 = 0
+        var count = 0
+        let result = SSL_peek_ex(ssl, &byte, 1, &count)
+        guard result != 1, SSL_get_error(ssl, result) == SSL_ERROR_SSL, OpenSSLErrors.isAlert(ERR_peek_error()) else {
+            return nil
+        }
+        return failure(SSL_ERROR_SSL, "Writing to \(peer) over TLS failed")
     }
 
     private func fail(_ error: TLSError) -> TLSError {

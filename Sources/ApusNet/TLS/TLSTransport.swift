@@ -2,7 +2,7 @@ package import ApusRuntime
 
 /// TLS over another transport: a transport itself, so that TLS inside TLS works too. Loop thread only.
 package final class TLSTransport: Transport {
-    private let lower: any Transport
+    let lower: any Transport
     private let engine: any TLSEngine
     private let loop: EventLoop
     package private(set) var descriptor: Descriptor
@@ -163,7 +163,10 @@ package final class TLSTransport: Transport {
         do throws(TLSError) {
             return try engine.write(bytes)
         } catch {
-            throw engine.transportError ?? NetError(.brokenPipe, error.description, cause: error)
+            // It may have looked at what came, for the reason.
+            lower.descriptor.noteReadable()
+            let code: NetError.Code = error.code == .alert ? .connectionReset : .brokenPipe
+            throw engine.transportError ?? NetError(code, error.description, cause: error)
         }
     }
 
