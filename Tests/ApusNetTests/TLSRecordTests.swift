@@ -183,7 +183,9 @@ struct TLSRecordTests {
         }
     }
 
-    @Test("a peer that changes its keys again and again lets others have their turn, and does so for ever only with data between")
+    @Test(
+        "a peer that changes its keys again and again lets others have their turn, and does so for ever only with data between"
+    )
     func keyUpdateForEver() async throws {
         try await withVirtualTime {
             try await withRawServer(.tls13) { client, server, below in

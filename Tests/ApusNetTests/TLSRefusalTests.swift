@@ -25,7 +25,10 @@ struct TLSRefusalTests {
                     let refusal = await netError { while true { try await client.write(bytes) } }
                     #expect(refusal?.code == .connectionReset)
                     #expect((refusal?.cause as? TLSError)?.code == .alert)
-                    #expect(refusal?.description.contains("certificate required") == true, "\(String(describing: refusal))")
+                    #expect(
+                        refusal?.description.contains("certificate required") == true,
+                        "\(String(describing: refusal))"
+                    )
                 }
                 let served = await serving
                 #expect(served?.code == .certificateRequired)

@@ -12,10 +12,14 @@ package final class TLSTransport: Transport {
     private var isEnding = false
     /// Whether everything is sent after a close, and the peer's end is waited for.
     private var isLingering = false
+    /// Bytes that came meanwhile.
+    private var droppedCount = 0
 
     /// How long a peer may delay the end of a connection that was closed here: it owes us to read what was written and TLS's own end, and
     /// to end its side, before the descriptor goes.
     static let closeLimit = Duration.seconds(10)
+    /// What a peer may send in that time. One that goes on has not heard of the end, or does not care: it is broken off.
+    private static let dropLimit = 1024 * 1024
 
     private init(_ lower: any Transport, _ engine: any TLSEngine) {
         self.lower = lower
@@ -275,7 +279,7 @@ package final class TLSTransport: Transport {
         guard lower.mayResetOnClose else { return false }
         if !isLingering { lower.finishSending() }
         isLingering = true
-        return drain()
+        return drain() && droppedCount < Self.dropLimit
     }
 
     /// Throws away what has come. Returns whether more may.
@@ -285,6 +289,7 @@ package final class TLSTransport: Transport {
             for _ in 0..<4 {
                 guard let count = try lower.receive(into: loop.scratch) else { return true }
                 if count == 0 { return false }
+                if isLingering { droppedCount += count }
             }
             return true
         } catch {
