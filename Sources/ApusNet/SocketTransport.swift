@@ -103,6 +103,8 @@ final class SocketTransport: Transport {
         Socket.close(fd)
     }
 
+    var mayResetOnClose: Bool { isOpen }
+
     func abort() {
         if isOpen { Socket.abortOnClose(fd) }
         close()

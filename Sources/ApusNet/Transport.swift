@@ -33,6 +33,10 @@ package protocol Transport: AnyObject {
     /// Closes both directions; safe twice.
     func close()
 
+    /// Whether closing with something unread, or before something comes, may take away from the peer what was sent: the system answers
+    /// with RST then (RFC 9293 §3.6.1, RFC 2525 §2.17).
+    var mayResetOnClose: Bool { get }
+
     /// Closes and, where the transport can, tells the peer that its data was not wanted (RST).
     func abort()
 
@@ -62,4 +66,6 @@ extension Transport {
     package func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer { .unsupported }
 
     package func abandonSend() {}
+
+    package var mayResetOnClose: Bool { false }
 }

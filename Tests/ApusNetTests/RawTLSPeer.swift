@@ -81,6 +81,16 @@ final class RawTLSPeer: @unchecked Sendable {
         try await handshake()
     }
 
+    /// Records that change the keys of what this side sends, one after another (TLS 1.3).
+    func keyUpdates(_ count: Int) throws -> [UInt8] {
+        for _ in 0..<count {
+            guard SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1, SSL_do_handshake(ssl) == 1 else {
+                throw Failure(description: Self.reason())
+            }
+        }
+        return takeOutput()
+    }
+
     func closeNotify() async throws {
         SSL_shutdown(ssl)
         try await sendOutput()
@@ -92,6 +102,9 @@ final class RawTLSPeer: @unchecked Sendable {
         SSL_write(ssl, bytes, Int32(bytes.count))
         return takeOutput()
     }
+
+    /// How many authorities the peer has named whose certificates it would take.
+    var namedAuthorities: Int { Int(OPENSSL_sk_num(SSL_get0_peer_CA_list(ssl))) }
 
     /// SHA-256 of the SubjectPublicKeyInfo: what is pinned.
     static func keyDigest(of identity: TLSConfiguration.Identity) -> [UInt8] {

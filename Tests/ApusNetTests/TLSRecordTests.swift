@@ -2,6 +2,7 @@
 import ApusNet
 import ApusRuntime
 import ApusTesting
+import Synchronization
 import Testing
 
 @Suite("TLS: records and ends")
@@ -150,9 +151,12 @@ struct TLSRecordTests {
         try await withVirtualTime {
             try await withRawServer(.tls12) { client, server, _ in
                 async let asking = error {
-                    while true { try await server.renegotiate() }
+                    while true {
+                        for _ in 0..<500 { try await server.renegotiate() }
+                        try await server.write("x")
+                    }
                 }
-                let refusal = await netError { try await client.read() }
+                let refusal = await netError { while true { _ = try await client.read() } }
                 await client.close()
                 let broken = await asking
                 #expect((broken as? NetError)?.code == .brokenPipe)
@@ -174,6 +178,43 @@ struct TLSRecordTests {
                     try await client.write("reply \(round)")
                     let answer = try await server.read(upTo: 7)
                     #expect(answer == Array("reply \(round)".utf8))
+                }
+            }
+        }
+    }
+
+    @Test(
+        "a peer that changes its keys again and again lets others have their turn, and does so for ever only with data between"
+    )
+    func keyUpdateForEver() async throws {
+        try await withVirtualTime {
+            try await withRawServer(.tls13) { client, server, below in
+                for _ in 0..<2 {
+                    try await below.write(try server.keyUpdates(2_400) + server.record("data"))
+                    let isDone = Mutex(false)
+                    async let reading = {
+                        defer { isDone.withLock { $0 = true } }
+                        return try await client.read(exactly: 4)
+                    }()
+                    var turns = 0
+                    while !isDone.withLock({ $0 }) {
+                        await turn()
+                        turns += 1
+                    }
+                    let got = try await reading
+                    #expect(got == Array("data".utf8))
+                    #expect(turns >= 3)
+                }
+                for _ in 0..<2 {
+                    try await below.write(try server.keyUpdates(2_400))
+                    let error = await netError { try await client.read(timeout: .seconds(1)) }
+                    #expect(error?.code == .timedOut)
+                }
+                try await below.write(try server.keyUpdates(100))
+                for _ in 0..<2 {
+                    let refusal = await netError { try await client.read() }
+                    #expect((refusal?.cause as? TLSError)?.code == .protocolError)
+                    #expect(refusal?.description.contains("records over TLS without data") == true)
                 }
             }
         }

@@ -44,15 +44,26 @@ extension TCPListener {
         connectionLimit: Int = 100_000,
         _ handler: @escaping @Sendable (TCPStream) async throws -> Void
     ) async throws {
-        try await handle.serve(limit: connectionLimit) { stream in
+        try await handle.serve(tls: context, handshakeTimeout, limit: connectionLimit) {
+            try await handler(TCPStream($0))
+        }
+    }
+}
+
+extension ListenerHandle {
+    func serve(
+        tls context: TLSServerContext,
+        _ handshakeTimeout: Duration,
+        limit: Int,
+        _ handler: @escaping @Sendable (StreamHandle) async throws -> Void
+    ) async throws {
+        try await serve(limit: limit) { stream in
             do {
-                try await stream.startTLS([], handshakeTimeout) { lower, deadline in
-                    try await TLSTransport.accept(over: lower, .context(context), deadline: deadline)
-                }
+                try await stream.startTLS(.context(context), [], handshakeTimeout)
             } catch {
                 throw HandshakeFailure(cause: error)
             }
-            try await handler(TCPStream(stream))
+            try await handler(stream)
         }
     }
 }

@@ -3,7 +3,7 @@ import ApusRuntime
 /// A transport that begins with bytes which somebody has read from it already. Loop thread only.
 final class ReadAheadTransport: Transport {
     private var bytes: ArraySlice<UInt8>
-    private let lower: any Transport
+    let lower: any Transport
     let descriptor: Descriptor
 
     init(_ bytes: [UInt8], before lower: any Transport) {
@@ -25,6 +25,7 @@ final class ReadAheadTransport: Transport {
     func abandonSend() { lower.abandonSend() }
     func finishSending() { lower.finishSending() }
     func close() { lower.close() }
+    var mayResetOnClose: Bool { lower.mayResetOnClose }
     func abort() { lower.abort() }
     var remoteAddress: SocketAddress? { lower.remoteAddress }
     var localAddress: SocketAddress? { lower.localAddress }

@@ -17,18 +17,17 @@ extension TCPStream {
     ///     goes to TLS as the beginning of the handshake, so that plain text which somebody slipped in behind it breaks the handshake and is never
     ///     taken for an answer (CVE-2021-23222 and its like).
     ///   - timeout: of the handshake.
-    /// - Throws: ``TLSError``; ``NetError`` (`.busy` while a task reads or writes); `CancellationError`. The connection is closed then.
+    /// - Throws: ``TLSError``; ``NetError``; `CancellationError`. The connection is closed then, except after `.busy`, which is thrown
+    ///   at once while a task reads or writes: nothing has been sent.
     ///
-    /// Cancel safety: closes the connection.
+    /// Cancel safety: closes the connection, once the handshake has begun.
     public func startTLS(
         host: String,
         configuration: TLSConfiguration = TLSConfiguration(),
         readAhead: [UInt8] = [],
         timeout: Duration? = .seconds(10)
     ) async throws {
-        try await handle.startTLS(readAhead, timeout) { lower, deadline in
-            try await TLSTransport.connect(over: lower, host: host, configuration: configuration, deadline: deadline)
-        }
+        try await handle.startTLS(host, configuration, readAhead, timeout)
     }
 
     /// Goes on with TLS, as the server: see ``startTLS(host:configuration:readAhead:timeout:)``.
@@ -37,15 +36,16 @@ extension TCPStream {
     ///   - configuration: who the server is.
     ///   - readAhead: what was read from the stream after the last plain message: pass ``BufferedReader/takeBuffered()``.
     ///   - timeout: of the handshake.
-    /// - Throws: ``TLSError``; ``NetError`` (`.busy` while a task reads or writes); `CancellationError`. The connection is closed then.
+    /// - Throws: ``TLSError``; ``NetError``; `CancellationError`. The connection is closed then, except after `.busy`, which is thrown
+    ///   at once while a task reads or writes: nothing has been sent.
     ///
-    /// Cancel safety: closes the connection.
+    /// Cancel safety: closes the connection, once the handshake has begun.
     public func startTLS(
         server configuration: TLSServerConfiguration,
         readAhead: [UInt8] = [],
         timeout: Duration? = .seconds(10)
     ) async throws {
-        try await startTLS(.configuration(configuration), readAhead, timeout)
+        try await handle.startTLS(.configuration(configuration), readAhead, timeout)
     }
 
     /// Goes on with TLS, as the server, with the certificate that is in force now: see
@@ -55,21 +55,16 @@ extension TCPStream {
     ///   - context: who the server is.
     ///   - readAhead: what was read from the stream after the last plain message: pass ``BufferedReader/takeBuffered()``.
     ///   - timeout: of the handshake.
-    /// - Throws: ``TLSError``; ``NetError`` (`.busy` while a task reads or writes); `CancellationError`. The connection is closed then.
+    /// - Throws: ``TLSError``; ``NetError``; `CancellationError`. The connection is closed then, except after `.busy`, which is thrown
+    ///   at once while a task reads or writes: nothing has been sent.
     ///
-    /// Cancel safety: closes the connection.
+    /// Cancel safety: closes the connection, once the handshake has begun.
     public func startTLS(
         server context: TLSServerContext,
         readAhead: [UInt8] = [],
         timeout: Duration? = .seconds(10)
     ) async throws {
-        try await startTLS(.context(context), readAhead, timeout)
-    }
-
-    private func startTLS(_ settings: TLSServerSettings, _ readAhead: [UInt8], _ timeout: Duration?) async throws {
-        try await handle.startTLS(readAhead, timeout) { lower, deadline in
-            try await TLSTransport.accept(over: lower, settings, deadline: deadline)
-        }
+        try await handle.startTLS(.context(context), readAhead, timeout)
     }
 }
 
@@ -80,6 +75,23 @@ extension StreamHandle {
     }
 
     func startTLS(
+        _ host: String,
+        _ configuration: TLSConfiguration,
+        _ readAhead: [UInt8],
+        _ timeout: Duration?
+    ) async throws {
+        try await startTLS(readAhead, timeout) { lower, deadline in
+            try await TLSTransport.connect(over: lower, host: host, configuration: configuration, deadline: deadline)
+        }
+    }
+
+    func startTLS(_ settings: TLSServerSettings, _ readAhead: [UInt8], _ timeout: Duration?) async throws {
+        try await startTLS(readAhead, timeout) { lower, deadline in
+            try await TLSTransport.accept(over: lower, settings, deadline: deadline)
+        }
+    }
+
+    private func startTLS(
         _ readAhead: [UInt8],
         _ timeout: Duration?,
         _ shakeHands: @escaping @Sendable (any Transport, Int64) async throws -> TLSTransport

@@ -114,13 +114,21 @@ public final class UnixStream: ByteStream {
     public func peerCredentials() async throws -> PeerCredentials {
         let handle = handle
         let body: @Sendable () throws -> PeerCredentials = {
-            guard let socket = handle.core.transport as? SocketTransport else {
+            guard let socket = Self.socket(below: handle.core.transport) else {
                 throw NetError(.invalidArgument, "A stream in memory has no peer process.")
             }
             return try socket.peerCredentials()
         }
         if eventLoop.isCurrent { return try body() }
         return try await eventLoop.hop { try body() }
+    }
+
+    private static func socket(below transport: any Transport) -> SocketTransport? {
+        switch transport {
+        case let tls as TLSTransport: socket(below: tls.lower)
+        case let ahead as ReadAheadTransport: socket(below: ahead.lower)
+        default: transport as? SocketTransport
+        }
     }
 
     // MARK: ByteStream

@@ -12,6 +12,14 @@ final class OpenSSLBIO {
     let lower: any Transport
     private(set) var readError: NetError?
     private(set) var writeError: NetError?
+    /// What was read since this was last set to 0.
+    var readCount = 0
+    /// Whether the last read was put off, since ``readLimit`` was reached.
+    private(set) var isPaused = false
+
+    /// What one call of OpenSSL's gets to read: one record at least (RFC 8446 §5.2). It would go on for as long as a peer sends records
+    /// without data, and keep the loop.
+    private static let readLimit = 16_384 + 256 + 5
     /// Encrypted, and not yet taken by the transport.
     private var unsent: [UInt8] = []
     private var sentCount = 0
@@ -66,12 +74,16 @@ final class OpenSSLBIO {
 
     private func read(into buffer: UnsafeMutableRawBufferPointer, _ bio: OpaquePointer) -> Int32 {
         guard readError == nil else { return -1 }
-        guard unsentCount <= Self.unsentLimit else {
+        isPaused = readCount >= Self.readLimit
+        guard !isPaused, unsentCount <= Self.unsentLimit else {
             apus_bio_retry_read(bio)
             return -1
         }
         do throws(NetError) {
-            if let count = try lower.receive(into: buffer) { return Int32(count) }
+            if let count = try lower.receive(into: buffer) {
+                readCount += count
+                return Int32(count)
+            }
             apus_bio_retry_read(bio)
         } catch {
             readError = error

@@ -101,6 +101,13 @@ final class OpenSSLContext: @unchecked Sendable {
         }
         SSL_CTX_set_verify(pointer, mode, OpenSSLEngine.noteRefusedCertificate)
         try OpenSSLTrust.only(roots, pointer)
+        // Their names are what a client with several certificates chooses by (RFC 8446 §4.2.4).
+        for text in roots {
+            for certificate in try OpenSSLIdentity.certificates(text, what: "trusted roots") {
+                SSL_CTX_add_client_CA(pointer, certificate)
+                X509_free(certificate)
+            }
+        }
     }
 
     private static func make(_ method: OpaquePointer?, _ versions: ClosedRange<TLSVersion>) throws(TLSError)

@@ -17,6 +17,13 @@ final class OpenSSLEngine: TLSEngine {
     private var fatal: TLSError?
     /// Bytes of a write that returned nil, which are OpenSSL's already.
     private var taken = 0
+    private(set) var hasStoppedShort = false
+    /// Bytes of tickets, changes of keys and the like since the last data.
+    private var countWithoutData = 0
+
+    /// What a peer may send without data: some thousand changes of keys.
+    private static let withoutDataLimit = 128 * 1024
+
     /// The certificate that verification refused: OpenSSL forgets it with the handshake.
     private var refusal: OpenSSLVerification.Refusal?
 
@@ -93,6 +100,7 @@ final class OpenSSLEngine: TLSEngine {
         let hasSentAll = bio.flush()
         if isEstablished { return hasSentAll ? .done : .wantsWrite }
         ERR_clear_error()
+        bio.readCount = 0
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             isEstablished = true
@@ -101,7 +109,9 @@ final class OpenSSLEngine: TLSEngine {
             return bio.unsentCount == 0 || !isClient && SSL_version(ssl) == TLS1_3_VERSION ? .done : .wantsWrite
         }
         switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ: return bio.unsentCount == 0 ? .wantsRead : .wantsWrite
+        case SSL_ERROR_WANT_READ:
+            if bio.isPaused { bio.lower.descriptor.noteReadable() }
+            return bio.unsentCount == 0 ? .wantsRead : .wantsWrite
         case let code: throw failure(code, "The TLS handshake with \(peer) failed")
         }
     }
@@ -112,11 +122,20 @@ final class OpenSSLEngine: TLSEngine {
             throw fail(TLSError(.protocolError, "\(peer) asks over TLS for ever, and takes no answer."))
         }
         ERR_clear_error()
+        hasStoppedShort = false
+        bio.readCount = 0
         var count = 0
         let result = SSL_read_ex(ssl, buffer.baseAddress, buffer.count, &count)
-        if result == 1 { return count }
+        if result == 1 {
+            countWithoutData = 0
+            return count
+        }
         switch SSL_get_error(ssl, result) {
-        case SSL_ERROR_WANT_READ: return nil
+        case SSL_ERROR_WANT_READ:
+            hasStoppedShort = bio.isPaused
+            countWithoutData += bio.readCount
+            if countWithoutData <= Self.withoutDataLimit { return nil }
+            throw fail(TLSError(.protocolError, "\(peer) goes on sending records over TLS without data in them."))
         case SSL_ERROR_ZERO_RETURN: return 0
         case let code: throw failure(code, "Reading from \(peer) over TLS failed")
         }
@@ -181,8 +200,23 @@ final class OpenSSLEngine: TLSEngine {
 
     private func checkSent() throws(TLSError) {
         guard let error = bio.writeError else { return }
+        if error.code == .brokenPipe || error.code == .connectionReset, let alert = receivedAlert() { throw alert }
         transportError = error
         throw TLSError(.protocolError, "Writing to \(peer) over TLS failed: \(error)")
+    }
+
+    /// Why the peer takes nothing any more, if it has said so and nothing else is there to read before that.
+    private func receivedAlert() -> TLSError? {
+        defer { ERR_clear_error() }
+        ERR_clear_error()
+        bio.readCount = 0
+        var byte: UInt8 = 0
+        var count = 0
+        let result = SSL_peek_ex(ssl, &byte, 1, &count)
+        guard result != 1, SSL_get_error(ssl, result) == SSL_ERROR_SSL, OpenSSLErrors.isAlert(ERR_peek_error()) else {
+            return nil
+        }
+        return failure(SSL_ERROR_SSL, "Writing to \(peer) over TLS failed")
     }
 
     private func fail(_ error: TLSError) -> TLSError {

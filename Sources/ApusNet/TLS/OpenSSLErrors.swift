@@ -35,12 +35,16 @@ enum OpenSSLErrors {
             return TLSError(.certificateRequired, "\(action): the client shows no certificate, and it must.")
         case SSL_R_NO_APPLICATION_PROTOCOL:
             return TLSError(.protocolError, "\(action): the client offers other application protocols only (ALPN).")
-        case let reason where reason >= 1000 && reason < 1256:
-            // OpenSSL numbers received alerts from 1000.
+        case _ where isAlert(code):
             return TLSError(.alert, "\(action): \(peer) refused it (\(describe(code))).")
         default:
             return TLSError(.protocolError, "\(action): \(describe(code)).")
         }
+    }
+
+    /// Whether the peer has sent an alert. OpenSSL numbers them from 1000.
+    static func isAlert(_ code: UInt) -> Bool {
+        apus_error_library(code) == ERR_LIB_SSL && (1000..<1256).contains(apus_error_reason(code))
     }
 
     static func describe(_ code: UInt) -> String {

@@ -10,7 +10,7 @@ protocol TLSEngine: AnyObject {
     /// Goes on with the handshake.
     func handshake() throws(TLSError) -> TLSProgress
 
-    /// Nil: nothing now; 0: the peer has said that nothing more comes.
+    /// Nil: nothing now, or no data in what was looked at: see ``hasStoppedShort``; 0: the peer has said that nothing more comes.
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Int?
 
     /// Nil: the transport is full now; the same bytes must come first next time, or ``abandonWrite()`` before others.
@@ -27,6 +27,9 @@ protocol TLSEngine: AnyObject {
 
     /// Whether a read would find something that has left the transport already.
     var hasPending: Bool { get }
+
+    /// Whether the last read found nothing because it gave up, and not because there is nothing.
+    var hasStoppedShort: Bool { get }
 
     /// Whether TLS itself is over, by an error: nothing is worth waiting for.
     var hasFailed: Bool { get }

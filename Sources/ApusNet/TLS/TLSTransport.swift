@@ -2,18 +2,24 @@ package import ApusRuntime
 
 /// TLS over another transport: a transport itself, so that TLS inside TLS works too. Loop thread only.
 package final class TLSTransport: Transport {
-    private let lower: any Transport
+    let lower: any Transport
     private let engine: any TLSEngine
     private let loop: EventLoop
     package private(set) var descriptor: Descriptor
     private var isOpen = true
     private var hasFinishedSending = false
-    /// Whether a task sends what was left when one of the two ends was asked for.
+    /// Whether a task does what was left when one of the two ends was asked for.
     private var isEnding = false
+    /// Whether everything is sent after a close, and the peer's end is waited for.
+    private var isLingering = false
+    /// Bytes that came meanwhile.
+    private var droppedCount = 0
 
-    /// How long a peer that reads nothing may delay the end of a connection that was closed here: it owes us to read what was written
-    /// and TLS's own end, before the descriptor goes.
+    /// How long a peer may delay the end of a connection that was closed here: it owes us to read what was written and TLS's own end, and
+    /// to end its side, before the descriptor goes.
     static let closeLimit = Duration.seconds(10)
+    /// What a peer may send in that time. One that goes on has not heard of the end, or does not care: it is broken off.
+    private static let dropLimit = 1024 * 1024
 
     private init(_ lower: any Transport, _ engine: any TLSEngine) {
         self.lower = lower
@@ -135,7 +141,10 @@ package final class TLSTransport: Transport {
     package func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
         guard isOpen else { throw Self.closed }
         do throws(TLSError) {
-            guard let count = try engine.read(into: buffer) else { return nil }
+            guard let count = try engine.read(into: buffer) else {
+                if engine.hasStoppedShort { readInNextPass() }
+                return nil
+            }
             // An end is there for every later read too, whatever the transport below has to say.
             if count == 0 { lower.descriptor.noteReadable() } else { notePending() }
             return count
@@ -158,7 +167,10 @@ package final class TLSTransport: Transport {
         do throws(TLSError) {
             return try engine.write(bytes)
         } catch {
-            throw engine.transportError ?? NetError(.brokenPipe, error.description, cause: error)
+            // It may have looked at what came, for the reason.
+            lower.descriptor.noteReadable()
+            let code: NetError.Code = error.code == .alert ? .connectionReset : .brokenPipe
+            throw engine.transportError ?? NetError(code, error.description, cause: error)
         }
     }
 
@@ -185,6 +197,13 @@ package final class TLSTransport: Transport {
     /// a part of a record, and the read that finds nothing has asked the transport, which then waits as usual.
     private func notePending() {
         if engine.hasPending { lower.descriptor.noteReadable() }
+    }
+
+    /// There is more to read, after everybody else has had a turn: a reader that finds nothing waits, and is woken.
+    private func readInNextPass() {
+        lower.descriptor.readWouldBlock()
+        let bound = LoopBound(self, on: loop)
+        loop.schedule { bound.value.lower.descriptor.signal(.readable) }
     }
 
     package func finishSending() {
@@ -215,20 +234,21 @@ package final class TLSTransport: Transport {
 
     // MARK: Ending
 
-    /// Ends the transport below as this one has ended, once everything is sent.
+    /// Ends the transport below as this one has ended: once everything is sent and, if a close could take it away from the peer, the peer
+    /// has ended too.
     private func end() {
-        guard !engine.flush(), !engine.hasFailed, loop.closedError == nil, let gone = try? loop.register(-1) else {
+        let isOver = engine.flush() && (isOpen || !lingers())
+        guard !isOver, !engine.hasFailed, loop.closedError == nil, let gone = try? loop.register(-1) else {
             return endLower()
         }
         let token = lower.descriptor.token
+        gone.release()
         if !isOpen {
             // To everybody else it is closed from now on.
-            gone.release()
             descriptor = gone
             lower.descriptor.unwatch()
             loop.endWaits(token, with: .closed)
         } else {
-            gone.release()
             // A writer that waits has to hear of it.
             loop.endWaits(token, with: .ready, reading: false)
         }
@@ -238,7 +258,7 @@ package final class TLSTransport: Transport {
         let loop = loop
         loop.startDetached {
             await withTaskCancellationHandler {
-                await bound.value.sendRest()
+                await bound.value.finishEnding()
             } onCancel: {
                 loop.perform { loop.endWaits(token, with: .cancelled) }
             }
@@ -251,36 +271,61 @@ package final class TLSTransport: Transport {
         if !isOpen { lower.close() }
     }
 
+    /// Begins the last part of a close, when all is sent: a peer sends without being asked (the tickets of TLS 1.3, its own close_notify),
+    /// and a socket that is closed with that unread, or before it, breaks off and takes away what the peer has not read.
+    ///
+    /// Returns whether there is something to wait for: not if the peer has ended already.
+    private func lingers() -> Bool {
+        guard lower.mayResetOnClose else { return false }
+        if !isLingering { lower.finishSending() }
+        isLingering = true
+        return drain() && droppedCount < Self.dropLimit
+    }
+
     /// Throws away what has come. Returns whether more may.
     private func drain() -> Bool {
         do throws(NetError) {
-            return try lower.receive(into: loop.scratch) != 0
+            // A few calls: the last records and then the end are there together.
+            for _ in 0..<4 {
+                guard let count = try lower.receive(into: loop.scratch) else { return true }
+                if count == 0 { return false }
+                if isLingering { droppedCount += count }
+            }
+            return true
         } catch {
             return false
         }
     }
 
-    private func sendRest() async {
+    /// Sends what is left and then, for a close, waits for the peer's end.
+    private func finishEnding() async {
         var deadline = Int64.max
         var mayDrain = true
-        while !Task.isCancelled, lower.descriptor.isOpen, !engine.flush() {
+        while !Task.isCancelled, lower.descriptor.isOpen {
+            let hasSentAll = engine.flush()
+            if hasSentAll, isOpen { break }
             if !isOpen {
                 if deadline == .max { deadline = loop.deadline(after: Self.closeLimit) }
                 // The peer may be closing too, and wait for us to read.
-                if mayDrain { mayDrain = drain() }
+                if mayDrain { mayDrain = hasSentAll ? lingers() : drain() }
+                if hasSentAll, !mayDrain { break }
+                // What is sent goes on its way without us.
+                if loop.deadline(after: .zero) >= deadline { return hasSentAll ? endLower() : lower.abort() }
             }
             await loop.yieldIfSliceIsOver()
-            let outcome = await lower.descriptor.waitWritable(deadline: deadline, orReadable: !isOpen && mayDrain)
+            let outcome =
+                hasSentAll
+                ? await lower.descriptor.waitReadable(deadline: deadline)
+                : await lower.descriptor.waitWritable(deadline: deadline, orReadable: !isOpen && mayDrain)
             switch outcome {
             // `.closed` is also how `close()` ends the wait for a half-close.
-            case .ready, .cancelled, .closed: break
-            // The writer that was there before: it has been told.
+            case .ready, .cancelled, .closed, .timedOut: break
+            // The reader or writer that was there before: it has been told.
             case .busy: await Task.yield()
-            case .timedOut:
-                lower.abort()
-                return
             }
         }
+        // The loop ends, and does not wait: at least what has come breaks nothing off.
+        if !isOpen, Task.isCancelled, lower.descriptor.isOpen { _ = drain() }
         isEnding = false
         endLower()
     }

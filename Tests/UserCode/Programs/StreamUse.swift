@@ -42,6 +42,8 @@ enum StreamUse {
         try expect(peeked == Array(" r".utf8) && rest == Array(" rest".utf8), "exact lengths")
         let peer = try await far.peerCredentials()
         try expect(peer.processID > 0, "who is there")
+        let info = await far.tlsInfo
+        try expect(info == nil, "plain text")
         await near.finishWriting()
         do {
             _ = try await reader.readExactly(1)

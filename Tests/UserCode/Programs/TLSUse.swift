@@ -46,5 +46,14 @@ enum TLSUse {
             try expect(error.code == .badCertificateFile || error.code == .unavailable, "\(error)")
         }
         await listener.close()
+
+        let (near, far) = try await UnixStream.pair()
+        do {
+            try await near.startTLS(server: configuration, timeout: .seconds(5))
+            try expect(false, "a certificate that is none")
+        } catch let error as TLSError {
+            try expect(error.code == .badCertificateFile || error.code == .unavailable, "\(error)")
+        }
+        await far.close()
     }
 }
