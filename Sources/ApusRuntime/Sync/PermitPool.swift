@@ -35,9 +35,11 @@ final class PermitPool: Sendable {
     /// - Throws: `CancellationError`; no permit is held then.
     func acquire(cancellable: Bool = true) async throws {
         if cancellable { try Task.checkCancellation() }
-        // Before there is a permit, since nobody should wait for a task that waits for a turn.
-        await EventLoop.yieldIfSliceIsOver()
-        if tryAcquire() { return }
+        // With the permit: whoever gave others a turn before asking would lose their place to those who come meanwhile.
+        if tryAcquire() {
+            await EventLoop.yieldIfSliceIsOver()
+            return try passOnIfCancelled(cancellable)
+        }
         let waiter = Waiter<Void>()
         let end = await waitInList(waiter) { continuation in
             let end: WaitEnd<Void>? = state.withLock { state in
@@ -59,11 +61,14 @@ final class PermitPool: Sendable {
             continuation?.resume(returning: .cancelled)
         }
         guard case .granted = end else { throw CancellationError() }
-        if cancellable, Task.isCancelled {
-            // Cancelled after it was woken: the next one gets it.
-            release()
-            throw CancellationError()
-        }
+        try passOnIfCancelled(cancellable)
+    }
+
+    /// Cancelled after it was given: the next one gets it.
+    private func passOnIfCancelled(_ cancellable: Bool) throws {
+        guard cancellable, Task.isCancelled else { return }
+        release()
+        throw CancellationError()
     }
 
     /// Gives a permit back, or adds one.
