@@ -76,12 +76,15 @@ struct PipeTests {
         try await withLoopAndNoLeaks {
             var fds: [Int32] = [-1, -1]
             pipe(&fds)
-            let file = open(#filePath, O_RDONLY)
+            // A file of its own, which nobody else can have open.
+            let file = try await withFolder { open($0 + "/file", O_CREAT | O_RDWR, 0o600) }
+            let identities = (fds + [file]).map(FileIdentity.init)
+            #expect(!identities.contains(nil))
             for (reading, writing) in [(fds[1], nil), (nil, fds[0]), (file, nil)] as [(Int32?, Int32?)] {
                 let error = await netError { try await PipeStream.adopt(reading: reading, writing: writing) }
                 #expect(error?.code == .invalidArgument)
             }
-            for fd in fds + [file] { #expect(fcntl(fd, F_GETFD) == -1) }
+            for (fd, identity) in zip(fds + [file], identities) { #expect(FileIdentity(fd) != identity) }
             let none = await netError { try await PipeStream.adopt(reading: nil, writing: nil) }
             #expect(none?.code == .invalidArgument)
             let gone = await netError { try await PipeStream.adopt(reading: 1_000_000, writing: nil) }

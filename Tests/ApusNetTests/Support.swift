@@ -94,3 +94,17 @@ func withFolder<Success>(
     }
     return try await body(path)
 }
+
+/// Which file is behind a descriptor. Whether it was closed cannot be told by its number, which other tests may have got meanwhile.
+struct FileIdentity: Equatable {
+    private let device: UInt
+    private let inode: UInt
+
+    /// Nil if nothing is open there.
+    init?(_ fd: Int32) {
+        var facts = stat()
+        guard fstat(fd, &facts) == 0 else { return nil }
+        device = UInt(facts.st_dev)
+        inode = UInt(facts.st_ino)
+    }
+}
