@@ -138,30 +138,4 @@ struct SendFileTests {
             #expect(got == whole)
         }
     }
-
-    @Test("a send that is cancelled while its file is being opened leaves no descriptor")
-    func cancelledOpening() async throws {
-        // In a process of its own, where the descriptors of other tests do not come and go.
-        await #expect(processExitsWith: .success) {
-            func send(_ count: Int) throws {
-                try EventLoop.runForExitTest {
-                    let (near, far) = try await UnixStream.pair()
-                    for _ in 0..<count {
-                        let sending = EventLoop.spawn { try await near.sendFile("Package.swift", range: 0..<1) }
-                        // Its call is on a thread by now, or on its way there.
-                        await turn()
-                        sending.cancel()
-                        _ = await sending.result
-                    }
-                    await near.close()
-                    await far.close()
-                }
-            }
-            try send(1)
-            let before = openDescriptors()
-            try send(300)
-            let after = openDescriptors()
-            #expect(after.count <= before.count + 5, "\(after.count) after \(before.count)")
-        }
-    }
 }

@@ -246,4 +246,31 @@ struct OffloadTests {
             #expect(value == 3)
         }
     }
+
+    /// What an offloaded function made, such as a descriptor's owner.
+    private final class Owner: Sendable {
+        let released: Gate
+        init(_ released: Gate) { self.released = released }
+        deinit { released.open() }
+    }
+
+    @Test("what a function returns after its wait was cancelled is released: an owner closes what it owns")
+    func droppedResult() async throws {
+        let (begun, letGo, released) = (Gate(), Gate(), Gate())
+        try await onCleanLoop {
+            let task = EventLoop.spawn {
+                try await offload {
+                    begun.open()
+                    letGo.pass()
+                    return Owner(released)
+                }
+            }
+            try await offload { begun.pass() }
+            task.cancel()
+            await #expect(throws: CancellationError.self) { try await task.value }
+            letGo.open()
+            // Returns only when the owner is gone.
+            try await offload { released.pass() }
+        }
+    }
 }

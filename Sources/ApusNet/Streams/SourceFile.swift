@@ -18,7 +18,7 @@ final class SourceFile: Sendable {
         guard !path.utf8.contains(0), !path.isEmpty else {
             throw NetError(.invalidArgument, "“\(path)” cannot name a file: it is empty or contains a NUL.")
         }
-        // Owned from the start: if the task is cancelled while the call runs, nobody else takes the descriptor.
+        // Owned from the start: if the task is cancelled while the call runs, its result is dropped, and a bare number would stay open.
         let (file, size) = try await offload { try Self.open(path) }
         self.path = path
         self.file = file

@@ -16,7 +16,7 @@ import Synchronization
 ///   ``LoopError`` `.loopClosed` on a closed loop.
 ///
 /// Cancel safety: ends the wait at once. A call that has not begun never runs; one that has begun cannot be stopped: it goes on
-/// to its end on its thread, and its result is dropped.
+/// to its end on its thread, and its result is dropped. So return an object that releases what it owns, never a bare descriptor.
 public func offload<Success: Sendable>(
     to pool: OffloadPool = .blocking,
     _ body: @escaping @Sendable () throws -> Success
