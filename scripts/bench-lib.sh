@@ -29,7 +29,8 @@ choose_cores() {
 
 # build_benchmarks: builds Benchmarks/; sets ours (the folder of its programs) and ours_version. Returns 1 if it cannot.
 build_benchmarks() {
-    local -a build=(swift build -c release --package-path Benchmarks --scratch-path .build/benchmarks)
+    # Static, as the peers in C, Rust and Go are.
+    local -a build=(swift build -c release --static-swift-stdlib --package-path Benchmarks --scratch-path .build/benchmarks)
     say "Building the benchmark programs (release)"
     # SwiftPM (6.3.1) does not compile them again when only what the module Apus re-exports has changed, layouts of types included.
     rm -f .build/benchmarks/*/release/Bench*.build/*.o
