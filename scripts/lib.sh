@@ -156,6 +156,26 @@ unpack_program() {
     fi
 }
 
+# unpack_library FILE PACKAGE… : brings a shared library that a program opens when it runs. Where the machine has none, the first of the
+# PACKAGEs that this release knows is unpacked, and .build/peers/lib gets a link to FILE and to nothing else: put it into LD_LIBRARY_PATH.
+unpack_library() {
+    local file="$1" package found
+    shift
+    if [[ -e "$PEERS/lib/$file" ]] || ldconfig -p 2>/dev/null | grep -q "[[:space:]]$file "; then return 0; fi
+    apt_lists || return 1
+    for package in "$@"; do
+        apt_here apt-cache show "$package" >/dev/null 2>&1 || continue
+        apt_unpack "$PEERS/root" "$package" || return 1
+        found="$(find "$PEERS/root" -name "$file" -print -quit)"
+        [[ -n "$found" ]] || { note "the package $package holds no $file"; return 1; }
+        mkdir -p "$PEERS/lib"
+        ln -sfn "../${found#"$PEERS"/}" "$PEERS/lib/$file"
+        return 0
+    done
+    note "no package $* in this machine's sources"
+    return 1
+}
+
 # peer NAME : path of a program, ours before the machine's; prints nothing and returns 1 where there is none.
 peer() {
     if [[ -x "$PEERS/bin/$1" ]]; then

@@ -154,4 +154,33 @@ struct SystemResolverTests {
         #expect(addresses.map(\.description) == ["127.0.0.1:8080", "[::1]:8080"])
         await #expect(throws: NetError.self) { try await table.addresses(of: "other.example", port: 80) }
     }
+
+    @Test("A74: an address has a name, or an error that says which it has not, without holding the loop")
+    func namesOfAddresses() async throws {
+        try await EventLoop.with {
+            let address = try SocketAddress("192.0.2.7", port: 80)
+            let resolver = SystemResolver.shared
+            let isElsewhere = EventLoop.current
+            let name = try await resolver.hostName(of: address) { (asked) throws(NetError) in
+                isElsewhere?.isCurrent == true ? "on the loop" : "host-of-\(asked.host)"
+            }
+            #expect(name == "host-of-192.0.2.7")
+            await #expect {
+                _ = try await resolver.hostName(of: address) { (_) throws(NetError) in
+                    throw NetError(.unknownHost, "none")
+                }
+            } throws: {
+                ($0 as? NetError)?.code == .unknownHost
+            }
+            let unix = try SocketAddress(unixPath: "/run/some.socket")
+            await #expect {
+                _ = try await resolver.hostName(of: unix)
+            } throws: {
+                ($0 as? NetError)?.code == .invalidAddress
+            }
+            // The system's own file has the name of this one.
+            let localhost = try await resolver.hostName(of: .loopback(port: 0))
+            #expect(!localhost.isEmpty && localhost != "127.0.0.1")
+        }
+    }
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// One call of getaddrinfo(3). It blocks.
+/// One call of getaddrinfo(3) or getnameinfo(3). They block.
 enum SystemQuery {
     /// The addresses of `host` with port 0, in the system's order (RFC 6724).
     static func addresses(of host: String) throws(NetError) -> [SocketAddress] {
@@ -37,5 +37,23 @@ enum SystemQuery {
         }
         guard !result.isEmpty else { throw NetError(.unknownHost, "“\(host)” has no addresses.") }
         return result
+    }
+
+    /// The name of an IP address.
+    static func hostName(of address: SocketAddress) throws(NetError) -> String {
+        // NI_MAXHOST, which glibc hides.
+        var buffer = [CChar](repeating: 0, count: 1025)
+        let (code, reason) = address.withSockaddr { raw, length in
+            let code = getnameinfo(raw, length, &buffer, socklen_t(buffer.count), nil, 0, NI_NAMEREQD)
+            return (code, errno)
+        }
+        guard code == 0 else {
+            let text = code == EAI_SYSTEM ? UnsafePointer(strerror(reason)) : gai_strerror(code)
+            throw NetError(
+                code == EAI_NONAME ? .unknownHost : .nameLookupFailed,
+                "Looking up the name of \(address.host): \(text.map { String(cString: $0) } ?? "error \(code)")"
+            )
+        }
+        return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

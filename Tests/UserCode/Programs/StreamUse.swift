@@ -27,6 +27,9 @@ enum StreamUse {
         try await stream.write("xy\n")
         let count = try await stream.read(into: &buffer)
         try expect(Array(buffer[..<count]) == Array("yx\n".utf8), "a read into an array")
+        // A machine may have no name for its own address.
+        let name = try? await SystemResolver.shared.hostName(of: listener.address)
+        try expect(name?.isEmpty != true, "the name of an address")
         await stream.close()
         await listener.shutdown(grace: .seconds(10))
         try await server.value

@@ -43,6 +43,12 @@ enum SyncUse {
         event.set()
         try await waiting.value
 
+        let future = AsyncFuture<Int>(name: "answer")
+        let asking = EventLoop.spawn { try await future.value }
+        try await offload { _ = future.resolve(returning: 42) }
+        let answer = try await asking.value
+        try expect(answer == 42 && future.isResolved && !future.resolve(throwing: CancellationError()), "the future")
+
         let condition = AsyncCondition()
         try await condition.withLock {
             try condition.notifyAll()
