@@ -160,7 +160,11 @@ struct OffloadCancellationTests {
                 case .failure(let error): #expect(error is CancellationError)
                 }
             }
-            #expect(inside.now == 0 && pool.statistics.running == 0)
+            #expect(inside.now == 0)
+            // Jobs of calls that were given up may still be on their way through the queue.
+            let left = await pool.shutdown(timeout: .seconds(60))
+            while pool.statistics.threads > 0 { await Task.yield() }
+            #expect(left == 0 && pool.statistics.running == 0)
         }
     }
 }

@@ -259,8 +259,10 @@ struct OffloadPoolTests {
             ($0.0 + $1.values, $0.1 + $1.cancelled, $0.2 + $1.refused)
         }
         #expect(values + cancelled + refused == 8_000)
-        let outcome2 = await pool.shutdown(timeout: .seconds(60))
-        #expect(outcome2 == 0)
+        let left = await pool.shutdown(timeout: .seconds(60))
+        #expect(left == 0)
+        // Jobs of calls that were given up may still be on their way.
+        while pool.statistics.threads > 0 { await Task.yield() }
         let seen = pool.statistics
         #expect(Set(ran.all).count == ran.count && ran.count == seen.completed)
         #expect(seen.completed >= values && seen.completed <= values + cancelled)
