@@ -11,18 +11,22 @@ import PackageDescription
 /// the main actor, as new projects often have it: CI runs them both ways.
 let exampleSettings: [SwiftSetting] =
     Context.environment["APUS_EXAMPLES"] == "main-actor" ? [.defaultIsolation(MainActor.self)] : []
+let exampleDependencies: [String: [Target.Dependency]] = [
+    // For certificates, made on the spot.
+    "StartTLS": ["Apus", "ApusTesting"],
+    "RunSubprocess": ["Apus", .subprocess],
+]
 let examples: [Target] =
     [.target(name: "ExampleServer", dependencies: ["Apus"], path: "Examples/ExampleServer")]
     + [
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
         "EchoServer", "ChatServer", "PortForwarder", "StartTLS",
-        "UDPResponder", "StandardInput", "CAresResolver",
+        "UDPResponder", "StandardInput", "CAresResolver", "RunSubprocess",
     ].map {
         .executableTarget(
             name: $0,
-            // For certificates, made on the spot.
-            dependencies: $0 == "StartTLS" ? ["Apus", "ApusTesting"] : ["Apus", "ExampleServer"],
+            dependencies: exampleDependencies[$0] ?? ["Apus", "ExampleServer"],
             path: "Examples/\($0)",
             swiftSettings: exampleSettings
         )
@@ -79,6 +83,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.4"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        // For an example too. Without its trait, which is Foundation.
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
     targets: [
         .target(name: "CApus"),
@@ -146,7 +152,7 @@ let package = Package(
         .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus"]),
         .testTarget(
             name: "NeighbourTests",
-            dependencies: ["Apus", "ApusTesting", .asyncAlgorithms, .nioCore, .tracing]
+            dependencies: ["Apus", "ApusTesting", .asyncAlgorithms, .nioCore, .subprocess, .tracing]
         ),
         .testTarget(name: "ArchitectureTests"),
         // The thread and hop rules, in a release build: `./run test` runs it.
@@ -166,6 +172,7 @@ extension Target.Dependency {
     static let openSSL = target(name: "COpenSSL", condition: .when(traits: ["TLS"]))
     static let asyncAlgorithms = product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
     static let tracing = product(name: "Tracing", package: "swift-distributed-tracing")
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
 }

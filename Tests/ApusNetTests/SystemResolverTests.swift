@@ -183,4 +183,22 @@ struct SystemResolverTests {
             #expect(!localhost.isEmpty && localhost != "127.0.0.1")
         }
     }
+
+    @Test("A74: names resolve while every thread of the loop's pool is held: lookups have a pool of their own")
+    func ownPool() async throws {
+        var options = EventLoop.Options()
+        options.blockingPool = OffloadPool(name: "held", maximumThreads: 1, maximumQueue: 1)
+        let hold = Gate()
+        try await EventLoop.with(options) {
+            let holder = EventLoop.spawn { try await offload { try hold.query("holder") } }
+            await hold.hasBegun(1)
+            let resolver = SystemResolver(timeToLive: .zero, negativeTimeToLive: .zero) { _ throws(NetError) in
+                [try SocketAddress("192.0.2.7", port: 0)]
+            }
+            let addresses = try await resolver.addresses(of: "a.test", port: 1)
+            #expect(addresses.count == 1)
+            hold.open()
+            _ = try await holder.value
+        }
+    }
 }

@@ -180,12 +180,14 @@ public final class SystemResolver: Resolver {
     private func start(_ name: String, _ id: UInt64) {
         state.withLock { $0.statistics.lookups += 1 }
         do {
+            // Nobody shuts this pool down.
             try Self.pool.submit {
                 do throws(NetError) {
                     self.finished(name, id, .success(try self.query(name)))
                 } catch {
                     self.finished(name, id, .failure(error))
                 }
+            } orElse: { _ in
             }
         } catch {
             finished(name, id, .failure(NetError(.nameLookupFailed, "Looking up “\(name)”: \(error)")))

@@ -114,18 +114,21 @@ final class ThreadTransport: Transport {
         then finish: @escaping @Sendable (ThreadTransport, Result<[UInt8], NetError>) -> Void
     ) {
         let (loop, bound) = (loop, LoopBound(self, on: loop))
+        let end: @Sendable (Result<[UInt8], NetError>) -> Void = { outcome in
+            loop.perform {
+                loop.endExternalWork()
+                finish(bound.value, outcome)
+            }
+        }
+        let refuse: @Sendable (any Error) -> Void = { error in
+            end(.failure(NetError(.system, "The stream got no thread of the pool: \(error)")))
+        }
         loop.beginExternalWork()
         do {
-            try OffloadPool.blocking.submit {
-                let outcome = call()
-                loop.perform {
-                    loop.endExternalWork()
-                    finish(bound.value, outcome)
-                }
-            }
+            // The process's: a loop's own would be awaited at the loop's end, and a read may take for ever.
+            try OffloadPool.processBlocking.submit({ end(call()) }, orElse: refuse)
         } catch {
-            loop.endExternalWork()
-            finish(self, .failure(NetError(.system, "The stream got no thread of the pool: \(error)")))
+            refuse(error)
         }
     }
 

@@ -101,7 +101,7 @@ extension EventLoop {
         startMonitor()
         if let body { root.start(body) }
         turn()
-        finishLeftovers()
+        windUp()
         duties.end()
         close()
         return try root.result.get()
@@ -155,6 +155,7 @@ extension EventLoop {
 
     /// Refuses everything new. Jobs that are left, or come later, run on ``shared``'s thread, as this executor.
     func close() {
+        releasePools()
         state.pointee.monitor?.stop()
         state.pointee.monitor = nil
         state.pointee.isClosed = true

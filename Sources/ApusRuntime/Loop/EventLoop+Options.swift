@@ -36,6 +36,17 @@ extension EventLoop {
         public var onBlock: (@Sendable (BlockReport) -> Void)?
         /// Takes the error of a spawned task whose value nobody asked for. Nil writes it to ``logger``.
         public var exceptionHandler: (@Sendable (UnhandledError) -> Void)?
+        /// Where ``offload(to:_:)`` goes by default on this loop (``OffloadPool/blocking``): asyncio's `set_default_executor`. Nil for the
+        /// process's.
+        ///
+        /// The loop's end waits, for up to ``offloadDrainTimeout``, until its pools have nothing to do. Loops may share a pool; the last one
+        /// waits. The pool itself goes on, and another loop can have it afterwards.
+        public var blockingPool: OffloadPool?
+        /// What ``OffloadPool/cpu`` is on this loop. Nil for the process's. At the end as ``blockingPool``.
+        public var cpuPool: OffloadPool?
+        /// How long the loop's end waits for calls of its own pools that nobody awaits any more. What is left then goes on, and the log
+        /// says how many calls of which pool. For the process's pools no loop waits.
+        public var offloadDrainTimeout = Duration.seconds(10)
         /// Where the runtime logs; it logs little: nothing at all while all goes well.
         public var logger = Logger(label: "apus")
 

@@ -61,6 +61,7 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         if options.clock == .monotonic { state.pointee.now = apus_monotonic_now() }
         serialExecutor.loop = self
         apus_ignore_sigpipe()
+        claimPools()
         // A task holds its executor unowned, and may outlive every other reference to it: what is left of a closed loop (its
         // empty queue and its name, some hundred bytes) stays.
         _ = Unmanaged.passRetained(self)

@@ -28,6 +28,8 @@ struct LoopState: ~Copyable {
     var standstillSince: Int64 = 0
     var standstillJobs = -1
     var standstillReported = false
+    /// Whether the loop counts among the owners of the pools in its options.
+    var hasClaimedPools = true
 }
 
 /// Counters of a loop since it began.

@@ -25,7 +25,7 @@ final class LoopThread: Sendable {
         apus_set_current_loop(Unmanaged.passUnretained(loop).toOpaque())
         loop.startMonitor()
         loop.turn()
-        loop.finishLeftovers()
+        loop.windUp()
         loop.close()
         apus_set_current_loop(nil)
         let waiter = state.withLock { state in

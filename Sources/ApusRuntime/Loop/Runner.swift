@@ -132,7 +132,7 @@ extension EventLoop {
             try occupy(loop) { () throws(LoopError) in
                 // The leftovers may need the main actor; who will not wait for them presses Ctrl-C twice.
                 let duties = try MainThreadDuties(of: loop, cancel: {})
-                loop.finishLeftovers()
+                loop.windUp()
                 duties.end()
                 state = .closed
                 loop.close()

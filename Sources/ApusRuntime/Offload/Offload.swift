@@ -12,29 +12,72 @@ import Synchronization
 /// - Parameters:
 ///   - pool: ``OffloadPool/blocking`` (the default) for calls that wait, ``OffloadPool/cpu`` for calls that compute.
 ///   - body: a synchronous function. Asynchronous code needs no thread: await it.
-/// - Throws: what `body` throws; `CancellationError`; ``OffloadError`` if the pool's queue is full;
+/// - Throws: what `body` throws; `CancellationError`; ``OffloadError`` if the pool's queue is full, or the pool was shut down;
 ///   ``LoopError`` `.loopClosed` on a closed loop.
 ///
 /// Cancel safety: ends the wait at once. A call that has not begun never runs; one that has begun cannot be stopped: it goes on
 /// to its end on its thread, and its result is dropped. So return an object that releases what it owns, never a bare descriptor.
+/// A call that looks at `Task.isCancelled` can end early; an error that it throws then, other than `CancellationError`, goes to
+/// ``EventLoop/Options/exceptionHandler``. To wait for a call that has begun: ``offload(to:cancellation:_:)``.
 public func offload<Success: Sendable>(
     to pool: OffloadPool = .blocking,
     _ body: @escaping @Sendable () throws -> Success
 ) async throws -> Success {
+    try await perform(body, on: pool.threads, .abandon)
+}
+
+/// Runs a blocking function on a thread of `pool`, and says what cancelling does to it.
+///
+/// ```swift
+/// try await withTimeout(.seconds(5)) {
+///     try await offload(to: .cpu, cancellation: .cooperative) {
+///         for chunk in chunks {
+///             try Task.checkCancellation()
+///             index.add(chunk)
+///         }
+///     }
+/// }
+/// ```
+///
+/// - Parameters:
+///   - pool: as of ``offload(to:_:)``.
+///   - cancellation: whether a cancelled task leaves the call alone, or waits until it has ended.
+///   - body: a synchronous function.
+/// - Throws: as ``offload(to:_:)``.
+///
+/// Cancel safety: with `.abandon` as ``offload(to:_:)``. With `.cooperative` a call that has not begun never runs, and one that has begun
+/// is awaited, and gives its result or its error: nothing is dropped. A body that does not look whether it was cancelled holds its task,
+/// and with it whatever waits for the task: a `withTimeout`, or the end of the loop.
+public func offload<Success: Sendable>(
+    to pool: OffloadPool = .blocking,
+    cancellation: OffloadCancellation,
+    _ body: @escaping @Sendable () throws -> Success
+) async throws -> Success {
+    try await perform(body, on: pool.threads, cancellation)
+}
+
+/// Inlined: each async function on the way takes a frame from the task's allocator.
+@inline(__always)
+private func perform<Success: Sendable>(
+    _ body: @escaping @Sendable () throws -> Success,
+    on pool: ThreadPool,
+    _ cancellation: OffloadCancellation
+) async throws -> Success {
     try Task.checkCancellation()
     let loop = EventLoop.current
     try loop?.checkOpen()
-    try pool.pool.admit()
-    let call = OffloadedCall(body)
+    try pool.admit()
+    let call = OffloadedCall(body, on: pool)
     loop?.beginExternalWork()
     defer { loop?.endExternalWork() }
-    // A task, since a task carries the caller's task-local values.
-    _ = EventLoop.startTask(on: pool.pool, call.run)
+    // A task, since a task carries the caller's task-local values, and tells the body that it was cancelled.
+    let task = EventLoop.startTask(on: pool, call.run)
     if let loop, loop.runsCurrentTask { loop.awaitsCall() }
     let result = await withTaskCancellationHandler {
         await withUnsafeContinuation { call.wait($0) }
     } onCancel: {
-        call.abandon()
+        call.cancel(cancellation, on: loop)
+        task.cancel()
     }
     return try result.get()
 }
@@ -55,88 +98,17 @@ public func offload<Success: Sendable>(
 extension OffloadPool {
     /// Runs `body` on a thread of the pool, and forgets it.
     ///
-    /// - Throws: ``OffloadError`` if the queue is full.
-    package func submit(_ body: @escaping @Sendable () -> Void) throws {
-        try pool.admit()
-        _ = EventLoop.startTask(on: pool, body)
-    }
-}
-
-/// One offloaded call, between the task that waits and the thread that works.
-private final class OffloadedCall<Success: Sendable>: Sendable {
-    typealias Outcome = Result<Success, any Error>
-
-    private enum State {
-        case idle(@Sendable () throws -> Success)
-        case waiting(UnsafeContinuation<Outcome, Never>, body: (@Sendable () throws -> Success)?)
-        /// The body runs, and nobody waits yet.
-        case running
-        case finished(Outcome)
-        case over
-    }
-
-    private let state: Mutex<State>
-
-    init(_ body: @escaping @Sendable () throws -> Success) { state = Mutex(.idle(body)) }
-
-    /// The thread's side.
-    @Sendable
-    func run() {
-        let body: (@Sendable () throws -> Success)? = state.withLock { state in
-            switch state {
-            case .idle(let body):
-                state = .running
-                return body
-            case .waiting(let continuation, let body):
-                state = .waiting(continuation, body: nil)
-                return body
-            case .running, .finished, .over:
-                return nil
-            }
+    /// - Parameter refused: runs instead if the pool is shut down before a thread was free. It must not block.
+    /// - Throws: ``OffloadError`` if the queue is full, or the pool was shut down.
+    package func submit(
+        _ body: @escaping @Sendable () -> Void,
+        orElse refused: @escaping @Sendable (any Error) -> Void
+    ) throws {
+        let threads = threads
+        try threads.admit()
+        _ = EventLoop.startTask(on: threads) {
+            if threads.isOver { refused(OffloadError.shutDown(threads.name)) } else { body() }
+            threads.callEnded()
         }
-        guard let body else { return }
-        let outcome = Outcome { try body() }
-        let waiter: UnsafeContinuation<Outcome, Never>? = state.withLock { state in
-            switch state {
-            case .waiting(let continuation, _):
-                state = .over
-                return continuation
-            case .running, .idle:
-                state = .finished(outcome)
-                return nil
-            case .finished, .over:
-                return nil
-            }
-        }
-        waiter?.resume(returning: outcome)
-    }
-
-    /// The waiting task's side.
-    func wait(_ continuation: UnsafeContinuation<Outcome, Never>) {
-        let outcome: Outcome? = state.withLock { state in
-            switch state {
-            case .idle(let body):
-                state = .waiting(continuation, body: body)
-                return nil
-            case .running:
-                state = .waiting(continuation, body: nil)
-                return nil
-            case .finished(let outcome):
-                state = .over
-                return outcome
-            case .waiting, .over:
-                return .failure(CancellationError())
-            }
-        }
-        if let outcome { continuation.resume(returning: outcome) }
-    }
-
-    func abandon() {
-        let waiter: UnsafeContinuation<Outcome, Never>? = state.withLock { state in
-            defer { state = .over }
-            if case .waiting(let continuation, _) = state { return continuation }
-            return nil
-        }
-        waiter?.resume(returning: .failure(CancellationError()))
     }
 }

@@ -1,80 +1,69 @@
 import CApus
+public import Logging
 
 /// A pool of threads for work that must not run on a loop: see ``offload(to:_:)``.
 public struct OffloadPool: Sendable {
-    let pool: ThreadPool
+    let threads: ThreadPool
 
     /// A pool of your own. It lives as long as the process: make few, and keep them in a `static let`.
     ///
     /// - Parameters:
-    ///   - name: shown in thread names and errors.
-    ///   - maximumThreads: at least 1. Threads appear on demand and leave after 10 s without work.
-    ///   - maximumQueue: how many calls may wait for a thread before ``OffloadError`` `.queueFull` is thrown; at least 1.
-    public init(name: String, maximumThreads: Int, maximumQueue: Int = 65_536) {
-        pool = ThreadPool(name: name, maximumThreads: maximumThreads, maximumQueue: maximumQueue)
+    ///   - name: shown in thread names, errors and the log.
+    ///   - maximumThreads: at least 1; less counts as 1. Threads appear on demand and leave after 10 s without work.
+    ///   - maximumQueue: how many calls may wait for a thread before ``OffloadError`` `.queueFull` is thrown; at least 1, and less counts
+    ///     as 1.
+    ///   - logger: takes a warning every 10 s while all threads are busy and a call has waited for longer than that. Nil for one with the
+    ///     label `apus`.
+    public init(name: String, maximumThreads: Int, maximumQueue: Int = 65_536, logger: Logger? = nil) {
+        threads = ThreadPool(name: name, maximumThreads: maximumThreads, maximumQueue: maximumQueue, logger: logger)
     }
 
-    /// For calls that block: files, databases, C libraries. At most 64 threads; at most 65,536 calls wait.
-    public static let blocking = OffloadPool(name: "blocking", maximumThreads: 64)
+    init(threads: ThreadPool) { self.threads = threads }
 
-    /// For work that computes: one thread per core that this process may use; at most 65,536 calls wait.
-    public static let cpu = OffloadPool(name: "cpu", maximumThreads: availableCores())
+    private init(processWide name: String, maximumThreads: Int) {
+        threads = ThreadPool(name: name, maximumThreads: maximumThreads, maximumQueue: 65_536, isProcessWide: true)
+    }
+
+    /// For calls that block: files, databases, C libraries.
+    ///
+    /// Where a loop runs, its ``EventLoop/Options/blockingPool``. Elsewhere, and where the loop has none, the process's: at most 64 threads;
+    /// at most 65,536 calls wait.
+    public static var blocking: OffloadPool { EventLoop.current?.options.blockingPool ?? processBlocking }
+
+    /// For work that computes.
+    ///
+    /// Where a loop runs, its ``EventLoop/Options/cpuPool``. Elsewhere, and where the loop has none, the process's: one thread per core that
+    /// this process may use; at most 65,536 calls wait.
+    public static var cpu: OffloadPool { EventLoop.current?.options.cpuPool ?? processCPU }
+
+    package static let processBlocking = OffloadPool(processWide: "blocking", maximumThreads: 64)
+    private static let processCPU = OffloadPool(processWide: "cpu", maximumThreads: availableCores())
 
     /// The pool as it is now.
-    public var statistics: OffloadStatistics { pool.statistics }
+    public var statistics: OffloadStatistics { threads.statistics }
     /// The pool's name.
-    public var name: String { pool.name }
+    public var name: String { threads.name }
     /// The bound on its threads.
-    public var maximumThreads: Int { pool.maximumThreads }
+    public var maximumThreads: Int { threads.maximumThreads }
     /// The bound on the calls that wait for a thread.
-    public var maximumQueue: Int { pool.maximumQueue }
+    public var maximumQueue: Int { threads.maximumQueue }
+
+    /// Ends the pool: it takes no more calls, and those that it has get so long to end. asyncio's `shutdown_default_executor(timeout)`.
+    ///
+    /// From its beginning on new calls throw ``OffloadError`` `.shutDown`. What runs and what waits for a thread goes on. When the time is
+    /// over, what still waits gets `.shutDown` too, and never runs; what still runs cannot be stopped, and goes on on its thread: whoever
+    /// awaits it still gets its result. The process's exit does not wait for it. A pool of a loop is ended by its loop
+    /// (``EventLoop/Options/blockingPool``). The process's own pools do not end: there this waits, and nothing else.
+    ///
+    /// - Parameter timeout: how long to wait; zero or less does not.
+    /// - Returns: how many calls had not ended by then: 0 if all went well.
+    ///
+    /// Cancel safety: ends the wait at once, as if the time were over.
+    @discardableResult
+    public func shutdown(timeout: Duration) async -> Int { await threads.shutdown(timeout: timeout) }
 
     private static func availableCores() -> Int {
         // The affinity mask, not the machine: `taskset` and container CPU sets count.
         max(1, Int(apus_available_cores()))
     }
-}
-
-/// A moment of an ``OffloadPool``.
-public struct OffloadStatistics: Sendable, Hashable {
-    /// Threads that exist.
-    public var threads: Int
-    /// Threads that wait for work.
-    public var idleThreads: Int
-    /// Calls that wait for a thread.
-    public var queued: Int
-}
-
-/// Why a call could not be offloaded.
-public struct OffloadError: Error, Sendable, CustomStringConvertible {
-    /// The kind of an ``OffloadError``.
-    public struct Code: Sendable, Hashable {
-        private enum Kind: Sendable { case queueFull, noThread }
-        private var kind: Kind
-        /// As many calls as the pool allows are waiting for a thread.
-        public static let queueFull = Code(kind: .queueFull)
-        /// The pool has no thread and the system gives none.
-        public static let noThread = Code(kind: .noThread)
-    }
-
-    /// What kind of error this is.
-    public var code: Code
-    /// What the system said, for `.noThread`.
-    public var cause: (any Error)?
-    private var message: String
-
-    init(_ code: Code, pool: String, bound: Int) {
-        self.code = code
-        message =
-            "Offload pool “\(pool)” has \(bound) calls waiting already, which is its bound. Limit how many are started at "
-            + "once, for instance with `gather(_:limit:_:)`."
-    }
-
-    init(_ code: Code, pool: String, cause: any Error) {
-        self.code = code
-        self.cause = cause
-        message = "Offload pool “\(pool)” has no thread and cannot start one: \(cause)"
-    }
-
-    public var description: String { message }
 }

@@ -1,6 +1,7 @@
 import CApus
 import DequeModule
 import Glibc
+import Logging
 import Synchronization
 
 /// Threads that appear when there is work and leave when there is none, as a task executor.
@@ -8,51 +9,109 @@ import Synchronization
 /// Why a condition variable of pthread's and not `Mutex`: idle threads wait with a deadline.
 // @unchecked: everything mutable is guarded by `mutex`, which Swift's checker cannot see.
 final class ThreadPool: TaskExecutor, @unchecked Sendable {
+    struct QueuedJob {
+        var job: UnownedJob
+        /// Since when it waits; 0 if it found a thread free.
+        var since: Int64
+    }
+
     let name: String
     let maximumThreads: Int
     let maximumQueue: Int
+    /// Nobody can shut it down.
+    let isProcessWide: Bool
+    let logger: Logger?
+    /// How long a call waits behind busy threads before that is told, and how often it is told.
+    let saturationInterval: Int64
     private let idleNanoseconds: Int64 = 10_000_000_000
+    /// Calls that were given up may fill the queue as far as this, at least: each keeps some hundred bytes until a thread comes to it.
+    private static let minimumGivenUp = 1024
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private var queue = Deque<UnownedJob>()
-    private var threads = 0
-    private var idle = 0
+    var queue = Deque<QueuedJob>()
+    var threads = 0
+    var idle = 0
     /// Threads in the middle of a call.
     private var busy = 0
     /// One of the idle threads, no more, looks at `hasWork` before it sleeps.
     private var isSpinning = false
     /// Whether the queue holds something: lets a thread look without the lock.
     private let hasWork = Atomic(false)
-    /// Calls admitted whose job has not begun.
-    private var waiting = 0
+    /// Calls admitted that have not begun and were not given up. For a moment less than it should be when a thread takes a call that was
+    /// given up, and has not noticed yet.
+    var waiting = 0
+    /// Jobs in the queue whose call was given up: they have no place in `waiting` any more.
+    var givenUp = 0
+    /// Jobs that threads have taken.
+    var taken = 0
+    /// How many of them have ended. Counted before anybody hears of it, unlike `busy`.
+    private let ended = Atomic(0)
+    /// How many of those had been given up.
+    private var endedUnbegun = 0
+    private var rejected = 0
+    private var longestWait: Int64 = 0
+    /// Whether a thread looks out for saturation.
+    var isWatched = false
+    /// Takes no new calls.
+    var isShutDown = false
+    /// Runs no more calls, not even those that wait.
+    private let over = Atomic(false)
+    var drains: [PoolDrain] = []
+    /// Loops that have the pool in their options.
+    var owners = 0
     /// The fork after which the pool's threads are there: a child process has none of its parent's.
     private let forkEpoch = Atomic(apus_fork_epoch())
     private static let forkLock = Mutex(())
 
-    init(name: String, maximumThreads: Int, maximumQueue: Int) {
+    init(
+        name: String,
+        maximumThreads: Int,
+        maximumQueue: Int,
+        logger: Logger? = nil,
+        isProcessWide: Bool = false,
+        saturationInterval: Duration = .seconds(10)
+    ) {
         self.name = name
         // Clamped, so that sums of them do not overflow: `.max` is how people write "no limit".
         self.maximumThreads = min(max(1, maximumThreads), 1 << 20)
         self.maximumQueue = min(max(1, maximumQueue), 1 << 40)
+        self.logger = logger
+        self.isProcessWide = isProcessWide
+        self.saturationInterval = saturationInterval.clampedNanoseconds
         initializeLocks()
         // Tasks hold their executor unowned, and its threads may be anywhere: pools live as long as the process.
         _ = Unmanaged.passRetained(self)
     }
 
+    func withLock<Success>(_ body: () throws -> Success) rethrows -> Success {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body()
+    }
+
+    // MARK: Taking calls
+
     /// Makes place for one call, and a thread for it if none is idle and the bound allows one.
     ///
-    /// - Throws: ``OffloadError`` if the queue is full, or there is no thread and the system gives none.
+    /// - Throws: ``OffloadError`` if the queue is full, the pool was shut down, or there is no thread and the system gives none.
     func admit() throws {
         if forkEpoch.load(ordering: .acquiring) != apus_fork_epoch() { startAfresh() }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         // A call for which there is, or may be, a free thread does not wait.
-        guard waiting < maximumQueue + (maximumThreads - busy) else {
-            throw OffloadError(.queueFull, pool: name, bound: maximumQueue)
+        guard waiting < maximumQueue + (maximumThreads - busy), givenUp < max(maximumQueue, Self.minimumGivenUp),
+            !isShutDown
+        else {
+            rejected += 1
+            throw refusal
         }
         waiting += 1
-        guard waiting > idle, threads < maximumThreads else { return }
+        guard waiting > idle else { return }
+        guard threads < maximumThreads else {
+            if !isWatched { watch() }
+            return
+        }
         do {
             try startThread(name: "apus-\(name)") { self.work() }
             threads += 1
@@ -60,36 +119,28 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
             // Fewer threads than allowed will do, but none will not.
             guard threads == 0 else { return }
             waiting -= 1
+            rejected += 1
             throw OffloadError(.noThread, pool: name, cause: error)
         }
     }
 
-    private func initializeLocks() {
-        pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        pthread_condattr_init(&attributes)
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(condition, &attributes)
-        pthread_condattr_destroy(&attributes)
-    }
-
-    /// In the child of a fork: the threads are gone, and one of them may have held the lock.
-    private func startAfresh() {
-        Self.forkLock.withLock { _ in
-            guard forkEpoch.load(ordering: .acquiring) != apus_fork_epoch() else { return }
-            initializeLocks()
-            queue = []
-            (threads, idle, busy, waiting) = (0, 0, 0, 0)
-            isSpinning = false
-            hasWork.store(false, ordering: .relaxed)
-            forkEpoch.store(apus_fork_epoch(), ordering: .releasing)
-        }
+    private var refusal: OffloadError {
+        if isShutDown { return .shutDown(name) }
+        if waiting < maximumQueue { return OffloadError(givenUp: givenUp, pool: name, threads: maximumThreads) }
+        return OffloadError(.queueFull, pool: name, bound: maximumQueue)
     }
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         pthread_mutex_lock(mutex)
-        queue.append(job)
+        if isOver {
+            // Admitted before the end: it does no more than say so.
+            take(1)
+            pthread_mutex_unlock(mutex)
+            return job.runSynchronously(on: asUnownedTaskExecutor())
+        }
+        // Only who has to wait looks at the clock.
+        queue.append(QueuedJob(job: job, since: queue.count < idle ? 0 : apus_monotonic_now()))
         // The one that looks around takes one call without being woken.
         let looking = isSpinning ? 1 : 0
         let wakes = idle > looking && queue.count > looking
@@ -99,22 +150,77 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
         if wakes { pthread_cond_signal(condition) }
     }
 
+    /// A call was cancelled before it began: its place is free. Its job stays in the queue until a thread comes to it, since only the
+    /// runtime could take it out.
+    func givesUpCall() {
+        pthread_mutex_lock(mutex)
+        waiting -= 1
+        givenUp += 1
+        let drained = takeDrains()
+        pthread_mutex_unlock(mutex)
+        for drain in drained { drain.finish() }
+    }
+
+    /// A thread has come to a call that was given up. What the call gave back must not be counted twice.
+    func reachedGivenUpCall() {
+        withLock {
+            waiting += 1
+            givenUp -= 1
+            endedUnbegun += 1
+        }
+        callEnded()
+    }
+
+    /// A job is about to let its waiter know.
+    func callEnded() { ended.wrappingAdd(1, ordering: .releasing) }
+
+    var isOver: Bool { over.load(ordering: .acquiring) }
+
+    /// Notes that somebody has taken so many jobs off the queue, to run them.
+    private func take(_ count: Int) {
+        taken += count
+        waiting -= count
+    }
+
+    /// From now on what waits, or comes, is refused by whoever brings it.
+    ///
+    /// - Returns: what waited, to be run, and how many calls had not ended.
+    func end() -> (jobs: [UnownedJob], unfinished: Int) {
+        withLock {
+            let unfinished = unfinishedCount
+            over.store(true, ordering: .releasing)
+            let jobs = queue.map(\.job)
+            queue = []
+            hasWork.store(false, ordering: .relaxed)
+            take(jobs.count)
+            return (jobs, unfinished)
+        }
+    }
+
+    func wakeAll() { pthread_cond_broadcast(condition) }
+
+    // MARK: Threads
+
     private func work() {
         let executor = asUnownedTaskExecutor()
         var spin = SpinWindow()
         pthread_mutex_lock(mutex)
         while true {
-            if let job = queue.popFirst() {
+            if let next = queue.popFirst() {
                 hasWork.store(!queue.isEmpty, ordering: .relaxed)
-                waiting = max(0, waiting - 1)
+                take(1)
                 busy += 1
+                if next.since != 0 { longestWait = max(longestWait, apus_monotonic_now() &- next.since) }
                 pthread_mutex_unlock(mutex)
-                job.runSynchronously(on: executor)
+                next.job.runSynchronously(on: executor)
                 pthread_mutex_lock(mutex)
                 busy -= 1
+                if !drains.isEmpty { tellDrains() }
                 spin.open(at: apus_monotonic_now())
                 continue
             }
+            // Whoever was admitted counts on the threads that were there.
+            if isShutDown, waiting <= idle { break }
             idle += 1
             if !isSpinning, spin.isOpen {
                 isSpinning = true
@@ -132,16 +238,88 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
             deadline.tv_sec += Int(idleNanoseconds / 1_000_000_000)
             let error = pthread_cond_timedwait(condition, mutex, &deadline)
             idle -= 1
-            // Whoever was admitted counts on the threads that were there.
             if error == ETIMEDOUT, queue.isEmpty, waiting <= idle { break }
         }
         threads -= 1
         pthread_mutex_unlock(mutex)
     }
 
-    var statistics: OffloadStatistics {
+    /// Under the lock, which it leaves meanwhile: resuming runs code of the runtime's.
+    private func tellDrains() {
+        let drained = takeDrains()
+        guard !drained.isEmpty else { return }
+        pthread_mutex_unlock(mutex)
+        for drain in drained { drain.finish() }
         pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        return OffloadStatistics(threads: threads, idleThreads: idle, queued: waiting)
+    }
+
+    /// Starts the thread that tells of saturation.
+    private func watch() {
+        do {
+            try startThread(name: "apus-pool-watch") {
+                repeat { self.sleepForInterval() } while self.reportSaturation(at: apus_monotonic_now())
+            }
+            isWatched = true
+        } catch {
+            // Nobody tells, then. The next call tries again.
+        }
+    }
+
+    private func sleepForInterval() {
+        var time = timespec()
+        time.tv_sec = Int(saturationInterval / 1_000_000_000)
+        time.tv_nsec = Int(saturationInterval % 1_000_000_000)
+        nanosleep(&time, nil)
+    }
+
+    // MARK: Fork
+
+    private func initializeLocks() {
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    /// In the child of a fork: the threads are gone, and one of them may have held the lock.
+    private func startAfresh() {
+        Self.forkLock.withLock { _ in
+            guard forkEpoch.load(ordering: .acquiring) != apus_fork_epoch() else { return }
+            initializeLocks()
+            queue = []
+            (threads, idle, busy, waiting, givenUp) = (0, 0, 0, 0, 0)
+            (taken, endedUnbegun, rejected, longestWait, owners) = (0, 0, 0, 0, 0)
+            ended.store(0, ordering: .relaxed)
+            (isSpinning, isWatched) = (false, false)
+            drains = []
+            hasWork.store(false, ordering: .relaxed)
+            forkEpoch.store(apus_fork_epoch(), ordering: .releasing)
+        }
+    }
+
+    // MARK: Looking
+
+    /// Calls that run. Under the lock.
+    var runningCount: Int { max(0, taken - ended.load(ordering: .acquiring)) }
+    /// Calls that run or wait. Under the lock.
+    var unfinishedCount: Int { max(0, runningCount + waiting) }
+
+    var statistics: OffloadStatistics {
+        withLock {
+            let oldest = queue.first?.since ?? 0
+            return OffloadStatistics(
+                name: name,
+                threads: threads,
+                idleThreads: idle,
+                running: runningCount,
+                queued: max(0, waiting),
+                completed: ended.load(ordering: .acquiring) - endedUnbegun,
+                rejected: rejected,
+                oldestWait: oldest == 0 ? .zero : .nanoseconds(apus_monotonic_now() - oldest),
+                longestWait: .nanoseconds(longestWait)
+            )
+        }
     }
 }

@@ -27,5 +27,40 @@ enum OffloadUse {
             OffloadPool.blocking.maximumThreads == 64 && OffloadPool.cpu.maximumQueue > 0,
             "the pools that are there"
         )
+        try await cancelling()
+        try await ending()
+    }
+
+    private static func cancelling() async throws {
+        let found = try await offload(to: .cpu, cancellation: .cooperative) {
+            var found = 0
+            for number in 0..<100 {
+                try Task.checkCancellation()
+                found += number
+            }
+            return found
+        }
+        try expect(found == 4950, "a call that can be stopped")
+        let task = EventLoop.spawn { try await offload(cancellation: .cooperative) { while !Task.isCancelled {} } }
+        task.cancel()
+        _ = await task.result
+    }
+
+    private static func ending() async throws {
+        let pool = OffloadPool(name: "short-lived", maximumThreads: 1)
+        try await offload(to: pool) {}
+        let abandoned = await pool.shutdown(timeout: .seconds(10))
+        try expect(abandoned == 0 && pool.statistics.completed == 1, "a pool ends")
+        do {
+            try await offload(to: pool) {}
+        } catch let error as OffloadError {
+            try expect(error.code == .shutDown, "a pool that has ended says so")
+        }
+        var options = EventLoop.Options()
+        options.blockingPool = OffloadPool(name: "of-the-loop", maximumThreads: 2)
+        options.cpuPool = OffloadPool(name: "computing", maximumThreads: 1)
+        options.offloadDrainTimeout = .seconds(5)
+        let names = try await EventLoop.with(options) { [OffloadPool.blocking.name, OffloadPool.cpu.name] }
+        try expect(names == ["of-the-loop", "computing"], "a loop's own pools")
     }
 }
