@@ -17,7 +17,7 @@ let examples: [Target] =
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
         "EchoServer", "ChatServer", "PortForwarder", "StartTLS",
-        "UDPResponder", "StandardInput",
+        "UDPResponder", "StandardInput", "WholeProcess",
     ].map {
         .executableTarget(
             name: $0,
@@ -50,6 +50,13 @@ let userCode: [Target] = userCodeModes.map {
     )
 }
 
+/// Whole-process mode is built of what Swift 6.3 has as SPI, and is among the default traits where that is there.
+#if compiler(>=6.3) && compiler(<6.4)
+let defaultTraits: Set<String> = ["TLS", "WholeProcess"]
+#else
+let defaultTraits: Set<String> = ["TLS"]
+#endif
+
 let package = Package(
     name: "apus",
     products: [
@@ -63,10 +70,15 @@ let package = Package(
         .executable(name: "apus", targets: ["ApusCLI"]),
     ],
     traits: [
-        .default(enabledTraits: ["TLS"]),
+        .default(enabledTraits: defaultTraits),
         .trait(
             name: "TLS",
             description: "TLS by the system's OpenSSL 3 (libssl-dev). Without it, https is an error that says so."
+        ),
+        .trait(
+            name: "WholeProcess",
+            description:
+                "`EventLoop.run(.wholeProcess)`, by SPI of Swift 6.3. Nothing changes for programs that do not call it."
         ),
     ],
     dependencies: [
@@ -81,7 +93,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
-        .target(name: "CApus"),
+        .target(
+            name: "CApus",
+            cSettings: [.define("APUS_WHOLE_PROCESS", .when(traits: ["WholeProcess"]))]
+        ),
 
         // Pure: no concurrency, no clock, no system call, no Foundation.
         .target(name: "ApusWire", dependencies: [.httpTypes]),
