@@ -22,7 +22,7 @@ let examples: [Target] =
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
         "EchoServer", "ChatServer", "PortForwarder", "StartTLS",
-        "UDPResponder", "StandardInput", "CAresResolver", "RunSubprocess",
+        "UDPResponder", "StandardInput", "CAresResolver", "RunSubprocess", "WholeProcess",
     ].map {
         .executableTarget(
             name: $0,
@@ -54,6 +54,13 @@ let userCode: [Target] = userCodeModes.map {
     )
 }
 
+/// Whole-process mode is built of what Swift 6.3 has as SPI, and is among the default traits where that is there.
+#if compiler(>=6.3) && compiler(<6.4)
+let defaultTraits: Set<String> = ["TLS", "WholeProcess"]
+#else
+let defaultTraits: Set<String> = ["TLS"]
+#endif
+
 let package = Package(
     name: "apus",
     products: [
@@ -67,10 +74,15 @@ let package = Package(
         .executable(name: "apus", targets: ["ApusCLI"]),
     ],
     traits: [
-        .default(enabledTraits: ["TLS"]),
+        .default(enabledTraits: defaultTraits),
         .trait(
             name: "TLS",
             description: "TLS by the system's OpenSSL 3 (libssl-dev). Without it, https is an error that says so."
+        ),
+        .trait(
+            name: "WholeProcess",
+            description:
+                "`EventLoop.run(.wholeProcess)`, by SPI of Swift 6.3. Nothing changes for programs that do not call it."
         ),
     ],
     dependencies: [
@@ -87,7 +99,10 @@ let package = Package(
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
     targets: [
-        .target(name: "CApus"),
+        .target(
+            name: "CApus",
+            cSettings: [.define("APUS_WHOLE_PROCESS", .when(traits: ["WholeProcess"]))]
+        ),
 
         // Pure: no concurrency, no clock, no system call, no Foundation.
         .target(name: "ApusWire", dependencies: [.httpTypes]),

@@ -23,6 +23,14 @@ bool apus_task_is_cancelled(void) {
     return task && swift_task_isCancelled(task);
 }
 
+struct serial_executor {
+    void *identity;  // null: none
+    uintptr_t implementation;
+};
+extern __attribute__((swiftcall)) struct serial_executor swift_task_getCurrentExecutor(void);
+
+bool apus_runs_without_actor(void) { return !swift_task_getCurrentExecutor().identity; }
+
 static _Atomic uint32_t fork_epoch;
 static _Atomic bool ignores_sigpipe;
 

@@ -15,6 +15,8 @@ enum Rules {
             target: "ApusRuntime",
             allowed: [
                 "CApus", "DequeModule", "HeapModule", "Logging", "CoreMetrics", "Synchronization", "Runtime", "Glibc",
+                // Its SPI, for whole-process mode.
+                "_Concurrency",
             ]
         ),
         ImportRule(
@@ -78,6 +80,7 @@ enum Rules {
         "Sources/ApusRuntime/Signals/Interrupt.swift",
         "Sources/ApusRuntime/Signals/Signal.swift",  // the numbers
         "Sources/ApusRuntime/Signals/SignalListener.swift",
+        "Sources/ApusRuntime/WholeProcess/WholeProcess.swift",  // getpid
         "Sources/ApusNet/Connector.swift",
         "Sources/ApusNet/NetError.swift",
         "Sources/ApusNet/DNS/SystemQuery.swift",

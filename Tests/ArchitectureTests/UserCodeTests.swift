@@ -76,7 +76,7 @@ struct UserCodeTests {
         return String(first.dropFirst("// error: ".count))
     }
 
-    private static func typecheck(_ path: String) async throws -> (status: Int32, output: String) {
+    static func typecheck(_ path: String) async throws -> (status: Int32, output: String) {
         let products = try Repository.products()
         return try await Repository.run(
             URL(filePath: "/usr/bin/env"),

@@ -25,30 +25,45 @@ enum HopCheck {
             report.check(false, "the program ends without an error: \(error)")
         }
         traps(report)
+        wholeProcess(report)
         return report.finish()
     }
 
     /// The optimiser keeps the checks that stop a data race.
     private static func traps(_ report: Report) {
         for scene in ["off-loop-isolation", "off-loop-actor", "off-loop-value"] {
-            // What it says belongs to the scene, and looks like an error here.
-            var actions = posix_spawn_file_actions_t()
-            posix_spawn_file_actions_init(&actions)
-            defer { posix_spawn_file_actions_destroy(&actions) }
-            posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-            posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-            var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("apus-hop-check"), strdup(scene), nil]
-            defer { for argument in arguments { free(argument) } }
-            var child: pid_t = 0
-            guard posix_spawn(&child, "/proc/self/exe", &actions, nil, &arguments, environ) == 0 else {
-                report.check(false, "the scene \(scene) can be played")
-                continue
-            }
-            var status: Int32 = 0
-            waitpid(child, &status, 0)
+            guard let status = status(of: scene, report) else { continue }
             let signal = status & 0x7F
             report.check(signal == SIGILL || signal == SIGTRAP, "the scene \(scene) is stopped by a trap")
         }
+    }
+
+    /// A process that is a loop's own needs to be one of its own.
+    private static func wholeProcess(_ report: Report) {
+        for scene in Scene.ofProcess.keys.sorted() {
+            guard let status = status(of: scene, report) else { continue }
+            report.check(status == 0, "the scene \(scene) passes: run it alone to see what it says")
+        }
+    }
+
+    /// What waitpid says of a scene that is played in a process of its own.
+    private static func status(of scene: String, _ report: Report) -> Int32? {
+        // What it says belongs to the scene, and looks like an error here.
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("apus-hop-check"), strdup(scene), nil]
+        defer { for argument in arguments { free(argument) } }
+        var child: pid_t = 0
+        guard posix_spawn(&child, "/proc/self/exe", &actions, nil, &arguments, environ) == 0 else {
+            report.check(false, "the scene \(scene) can be played")
+            return nil
+        }
+        var status: Int32 = 0
+        waitpid(child, &status, 0)
+        return status
     }
 }
 

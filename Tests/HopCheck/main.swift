@@ -8,7 +8,7 @@
 // By line even into a pipe: a scene may end by a signal.
 setlinebuf(stdout)
 if CommandLine.arguments.count > 1 {
-    let scenes = Scene.all.merging(Scene.ofLoops) { first, _ in first }
+    let scenes = Scene.all.merging(Scene.ofLoops) { first, _ in first }.merging(Scene.ofProcess) { first, _ in first }
     guard let scene = scenes[CommandLine.arguments[1]] else {
         print("apus-hop-check: no scene “\(CommandLine.arguments[1])”; there are: \(scenes.keys.sorted())")
         exit(2)

@@ -15,7 +15,7 @@ extension EventLoop {
     ///
     /// - Returns: what `body` returns.
     /// - Throws: what `body` throws; ``LoopError`` `.nestedRun` if this thread already runs a loop, `.systemResources` if the
-    ///   system has no descriptors left.
+    ///   system has no descriptors left, `.tooLate` and `.wrongThread` for ``Options/wholeProcess``.
     @available(
         *,
         noasync,
@@ -32,7 +32,7 @@ extension EventLoop {
                     + "Inside a loop call asynchronous functions with `await`, or start them with `EventLoop.spawn`."
             )
         }
-        let loop = try EventLoop(options)
+        let loop = options.isWholeProcess ? try WholeProcess.begin(options) : try EventLoop(options)
         let root = RootTask<Success>(name: options.name, loop: loop)
         return try loop.runHere(root, body)
     }
@@ -159,14 +159,17 @@ extension EventLoop {
         state.pointee.monitor?.stop()
         state.pointee.monitor = nil
         state.pointee.isClosed = true
+        if options.isWholeProcess { WholeProcess.stampTasks() }
         for slot in state.pointee.descriptors.open {
             endWaits(slot.pointee.token, with: .closed)
             slot.pointee.watcher?.loopClosed()
         }
-        while let action = state.pointee.timers.popDue(at: .max) {
+        let now = currentTime()
+        while let deadline = state.pointee.timers.next, let action = state.pointee.timers.popDue(at: .max) {
             switch action {
             case .resume(let continuation): continuation.resume(returning: .closed)
             case .call(let call): call.cancel()
+            case .job(let job): WholeProcess.giveBack(job, of: self, after: max(0, deadline.addingClamped(-now)))
             case .descriptor, .none: break
             }
         }
@@ -180,16 +183,11 @@ extension EventLoop {
         var ready = JobQueue()
         swap(&ready, &state.pointee.ready)
         let left = inbox.close()
+        if options.isWholeProcess { WholeProcess.end() }
         selector.deinitialize(count: 1)
         selector.deallocate()
-        while let job = ready.popFirst() { EventLoop.shared.post(.orphan(job, self)) }
-        for item in left {
-            switch item {
-            case .job(let job): EventLoop.shared.post(.orphan(job, self))
-            case .orphan(let job, let loop): EventLoop.shared.post(.orphan(job, loop))
-            case .call(let body): EventLoop.shared.post(.call(body))
-            }
-        }
+        while let job = ready.popFirst() { passOn(.job(job)) }
+        for item in left { passOn(item) }
     }
 
     func startMonitor() {
@@ -202,6 +200,7 @@ extension EventLoop {
         )
         monitor.start()
         state.pointee.monitor = monitor
+        state.pointee.needsCare = true
     }
 }
 

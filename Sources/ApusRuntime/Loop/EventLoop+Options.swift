@@ -49,6 +49,8 @@ extension EventLoop {
         public var offloadDrainTimeout = Duration.seconds(10)
         /// Where the runtime logs; it logs little: nothing at all while all goes well.
         public var logger = Logger(label: "apus")
+        /// Set by ``wholeProcess`` only, which is there only where the compiler can have it.
+        var isWholeProcess = false
 
         public init() {}
     }

@@ -17,7 +17,8 @@ import Synchronization
 ///
 /// From synchronous code use ``run(_:_:)``, or ``Runner`` for several runs on one loop; from asynchronous code ``with(_:_:)``, or
 /// ``LoopGroup`` for several loops. Child tasks (`async let`, task groups,
-/// ``gather(_:limit:_:)``) stay on the loop. `Task { }` leaves it: start unstructured tasks with ``spawn(name:_:)``.
+/// ``gather(_:limit:_:)``) stay on the loop. `Task { }` leaves it: start unstructured tasks with ``spawn(name:_:)``, or make the whole
+/// process the loop's, by ``Options/wholeProcess``.
 ///
 /// A loop runs one job at a time, so a blocking call in a task holds all the others: send it to a thread with
 /// ``offload(to:_:)``.
@@ -46,7 +47,14 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     public var clock: LoopClock { LoopClock(loop: self) }
     var logger: Logger { options.logger }
 
-    init(_ options: Options) throws(LoopError) {
+    /// - Parameter isProcess: whether the loop becomes the whole process's, as only `run` can have it.
+    init(_ options: Options, isProcess: Bool = false) throws(LoopError) {
+        if options.isWholeProcess != isProcess {
+            throw LoopError(
+                .invalidArgument,
+                "Options.wholeProcess is for EventLoop.run only: other loops share the process with it as usual."
+            )
+        }
         self.options = options
         name = options.name
         selector = .allocate(capacity: 1)
@@ -88,9 +96,24 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         guard isCurrent, state.pointee.runningJob != nil,
             state.pointee.runningJob == UnsafeRawPointer(swift_task_getCurrent())
         else { return false }
-        // The runtime takes 150 ns to tell a task's preference: asked only where the answer is open.
-        guard state.pointee.runningSerially else { return true }
-        return withUnsafeCurrentTask { $0?.unownedTaskExecutor == asUnownedTaskExecutor() }
+        return state.pointee.runningKind == .own || runsForeignTaskAsOwn
+    }
+
+    /// The same for a job that did not come because its task prefers the loop.
+    @inline(never)
+    private var runsForeignTaskAsOwn: Bool {
+        switch state.pointee.runningKind {
+        case .global:
+            // Without an actor, it resumes where everything does that has no other place. A default actor that it entered may be
+            // held by another thread when it resumes.
+            return apus_runs_without_actor()
+        case .main:
+            // The main actor outlives the loop, and then runs elsewhere.
+            return false
+        default:
+            // The runtime takes 150 ns to tell a task's preference: asked only where the answer is open.
+            return withUnsafeCurrentTask { $0?.unownedTaskExecutor == asUnownedTaskExecutor() }
+        }
     }
 
     /// Whether the running task was cancelled: what `Task.isCancelled` says, which retains and releases the task to say it.
@@ -101,7 +124,7 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
 
     /// Takes a part of a task to run: called by the Swift runtime. Safe from any thread.
     public func enqueue(_ job: consuming ExecutorJob) {
-        enqueue(ReadyJob(UnownedJob(job), isSerial: false))
+        enqueue(ReadyJob(UnownedJob(job), .own))
     }
 
     @inline(__always)
@@ -139,10 +162,18 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     func post(_ item: InboxItem) {
         if isForked {
             // Nobody runs this loop in the child, and its lock may have been held at the fork.
+            if case .job(let job) = item, job.isOfProcess { return WholeProcess.giveBack(job, of: self) }
             return logger.error("\(LoopError.forked(name))")
         }
         if inbox.post(item, wake: { selector.pointee.wake() }) { return }
+        passOn(item)
+    }
+
+    /// What a closed loop will not run.
+    func passOn(_ item: InboxItem) {
         switch item {
+        case .job(let job) where job.isOfProcess && !WholeProcess.isLeftOver(job, of: self):
+            WholeProcess.giveBack(job, of: self)
         case .job(let job): EventLoop.shared.post(.orphan(job, self))
         case .orphan, .call: EventLoop.shared.post(item)
         }

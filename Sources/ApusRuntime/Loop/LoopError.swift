@@ -5,7 +5,7 @@ import Glibc
 // The runtime's errors, by who has to act:
 //
 //   you      nestedRun, loopClosed, loopForked, invalidArgument, wrongThread, wouldDeadlock,
-//            descriptorInUse, descriptorClosed, busy
+//            descriptorInUse, descriptorClosed, busy, tooLate
 //   the world systemResources (no descriptor, no thread, no memory)
 
 /// What went wrong with an ``EventLoop`` itself.
@@ -14,7 +14,7 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case nestedRun, loopClosed, loopForked, systemResources, invalidArgument, wrongThread, wouldDeadlock
-            case descriptorInUse, descriptorClosed, busy
+            case descriptorInUse, descriptorClosed, busy, tooLate
         }
 
         private var kind: Kind
@@ -29,7 +29,7 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
         public static let systemResources = Code(kind: .systemResources)
         /// An argument that cannot be meant.
         public static let invalidArgument = Code(kind: .invalidArgument)
-        /// A ``EventLoop/Runner`` was used on another thread than the one that made it.
+        /// A ``EventLoop/Runner`` was used on another thread than the one that made it, or whole-process mode off the main thread.
         public static let wrongThread = Code(kind: .wrongThread)
         /// A thread would wait for a task that only this thread could run.
         public static let wouldDeadlock = Code(kind: .wouldDeadlock)
@@ -39,6 +39,9 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
         public static let descriptorClosed = Code(kind: .descriptorClosed)
         /// Another task waits for the same thing already.
         public static let busy = Code(kind: .busy)
+
+        /// ``EventLoop/Options/wholeProcess`` was asked for a second time, or after Swift's pool had begun to run tasks.
+        public static let tooLate = Code(kind: .tooLate)
 
         public var description: String { kind.rawValue }
     }

@@ -13,8 +13,10 @@ struct LoopState: ~Copyable {
     /// The job that runs now. A task that is *it* was enqueued on this loop, and so resumes here after every wait;
     /// one that merely runs on this thread (the main actor, an immediate task) may not.
     @usableFromInline var runningJob: UnsafeRawPointer?
-    /// Whether it came through an actor that is bound to the loop, so that its task may be somebody else's.
-    var runningSerially = false
+    /// How it came: by most ways its task may be somebody else's.
+    var runningKind = ReadyJob.Kind.own
+    /// Whether a watchdog looks at each job, or the loop runs jobs that are not its own: one flag, for the hot path to look at.
+    var needsCare = false
     @usableFromInline var isClosed = false
     var isFinished = false
     /// Rounds that were counted by `sliceIsOver`.

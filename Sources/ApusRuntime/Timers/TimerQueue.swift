@@ -14,6 +14,8 @@ enum TimerAction {
     case call(ScheduledCall)
     /// Look at the deadlines of a descriptor.
     case descriptor(UInt64)
+    /// Whole-process mode: run a job of the runtime's, the end of a `Task.sleep`.
+    case job(ReadyJob)
     /// The slot is reserved (its task has not begun to wait) or free.
     case none
 }

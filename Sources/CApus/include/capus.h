@@ -24,6 +24,12 @@ void *_Nullable swift_task_getCurrent(void);
 /// Whether that task was cancelled; false if there is none.
 bool apus_task_is_cancelled(void);
 
+/// Whether the code that runs is isolated to no actor, as far as the runtime knows: a task that entered a default actor without a
+/// change of threads is in it.
+bool apus_runs_without_actor(void);
+/// Whether Swift's pool has been given a job; false for ever without the trait WholeProcess.
+bool apus_global_executor_was_used(void);
+
 // --- Time and waiting ----------------------------------------------------------------------------
 /// CLOCK_MONOTONIC in nanoseconds.
 int64_t apus_monotonic_now(void);

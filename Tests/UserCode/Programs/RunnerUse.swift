@@ -9,6 +9,21 @@ enum RunnerUse {
         try await otherThreads()
         try await waitForSignals()
         try await waitForDescriptors()
+        try refusesTheWholeProcess()
+    }
+
+    /// It is for a program's `main`, once. The trait is one of the package's defaults.
+    private static func refusesTheWholeProcess() throws {
+        #if WholeProcess
+        do {
+            var options = EventLoop.Options.wholeProcess
+            options.name = "all"
+            try EventLoop.run(options) { await Task { try? await Task.sleep(for: .milliseconds(1)) }.value }
+            throw Unexpected(description: "a loop runs here")
+        } catch let error as LoopError {
+            try expect(error.code == .nestedRun && error.code != .tooLate, "a loop runs here")
+        }
+        #endif
     }
 
     private static func severalLoops(_ base: String) async throws {
