@@ -77,20 +77,46 @@ final class Upload {
     private func send() async throws {
         switch plan.content {
         case .bytes(let bytes): try await writePiece(bytes[...])
-        case .file: try await sendFile()
+        case .file: if let file = plan.file { try await send(file) }
+        case .multipart: if let multipart = plan.multipart { try await send(multipart) }
         case .written(let body):
             // Now: it may be long until there is a first piece, and the server may have its answer ready.
             try await flush()
-            do {
-                try await body.write(RequestBodyWriter(upload: LoopBound(self, on: connection.core.loop)))
-            } catch {
-                throw isRunning ? described(error) : error
-            }
+            try await send(body)
         }
         try check()
         try connection.http.pointee.sendEnd(trailers: trailers)
         try await flush()
         report(isComplete: true)
+    }
+
+    private func send(_ body: RequestBody.WrittenBody) async throws {
+        do {
+            try await body.write(RequestBodyWriter(upload: LoopBound(self, on: connection.core.loop)))
+        } catch {
+            throw isRunning ? described(error) : error
+        }
+    }
+
+    private func send(_ multipart: MultipartUpload) async throws {
+        for segment in multipart.plan.segments() {
+            switch segment {
+            case .bytes(let bytes): try await writePiece(bytes[...])
+            case .source(let number):
+                switch multipart.sources[number] {
+                case .file(let file): try await send(file)
+                case .written(let body):
+                    let before = sent
+                    try await send(body)
+                    // The sum over all parts would not tell which was wrong, or that two were.
+                    guard let length = body.length, sent - before != Int64(length) else { continue }
+                    throw exchange.error(
+                        .invalidRequest,
+                        "A part of the request's body stated \(length) bytes and wrote \(sent - before)."
+                    )
+                }
+            }
+        }
     }
 
     /// What the user's closure throws is the user's, unless it is what ``writePiece(_:)`` threw.
@@ -134,8 +160,8 @@ final class Upload {
         }
     }
 
-    private func sendFile() async throws {
-        guard let file = plan.file, file.range.count > 0 else { return }
+    private func send(_ file: SourceFile) async throws {
+        guard file.range.count > 0 else { return }
         try connection.http.pointee.beginData(count: file.range.count)
         try await flush()
         let sender = FileSender(file)

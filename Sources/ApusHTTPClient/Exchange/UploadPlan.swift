@@ -10,6 +10,8 @@ final class UploadPlan {
     var expectsContinue: Bool
     /// The opened file, after ``prepare(_:)``.
     private(set) var file: SourceFile?
+    /// The parts with their files opened, after ``prepare(_:)``.
+    private(set) var multipart: MultipartUpload?
     /// Whether a part of the body has been made.
     private(set) var hasBegun = false
 
@@ -21,8 +23,12 @@ final class UploadPlan {
 
     /// Whether the body can be sent (again).
     var canBegin: Bool {
-        if hasBegun, case .written(let body) = content { return body.isRestartable }
-        return true
+        guard hasBegun else { return true }
+        return switch content {
+        case .bytes, .file: true
+        case .written(let body): body.isRestartable
+        case .multipart: multipart?.isRestartable ?? true
+        }
     }
 
     /// Bytes of the body, where that is known.
@@ -31,6 +37,7 @@ final class UploadPlan {
         case .bytes(let bytes): bytes.count
         case .file: file.map { $0.range.count }
         case .written(let body): body.length
+        case .multipart: multipart?.plan.length
         }
     }
 
@@ -40,6 +47,15 @@ final class UploadPlan {
     func prepare(_ exchange: Exchange) async throws {
         switch content {
         case .bytes: return
+        case .multipart(let parts):
+            guard multipart == nil else { return }
+            do {
+                multipart = try await MultipartUpload(parts)
+            } catch let error as NetError {
+                throw exchange.error(.bodyFailed, "A part of the request's body cannot be read: \(error)", cause: error)
+            } catch let error as MultipartError {
+                throw exchange.error(.invalidRequest, "The request's body cannot be sent: \(error)", cause: error)
+            }
         case .written(let body):
             guard let length = body.length, length < 0 else { return }
             throw exchange.error(.invalidRequest, "The request's body cannot have \(length) bytes.")

@@ -14,6 +14,7 @@ public struct RequestBody: Sendable {
         case bytes([UInt8])
         case file(path: String, range: Range<Int64>?)
         case written(WrittenBody)
+        case multipart(Multipart)
     }
 
     /// A body that is made while it is sent.
