@@ -21,6 +21,8 @@ let package = Package(
         .executableTarget(name: "BenchIdle", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchOffload WHAT N [MICROSECONDS]
         .executableTarget(name: "BenchOffload", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchTasks apus|swift LINE N
+        .executableTarget(name: "BenchTasks", dependencies: [.product(name: "Apus", package: "apus")]),
     ]
 )
 

@@ -6,11 +6,12 @@ import Synchronization
 extension EventLoop {
     /// Jobs that run before the world is looked at again, and nanoseconds, whichever comes first. A poll after every pass of the
     /// queue costs 600–740 ns per `Task.yield()`, this 320–400; no job waits longer than one such slice for I/O, nor I/O for jobs.
-    private static let sliceJobs = 64
-    private static let sliceNanoseconds: Int64 = 100_000
+    static let sliceJobs = 64
+    static let sliceNanoseconds: Int64 = 100_000
 
     /// Runs until `state.isFinished`, which a job on this thread sets.
     func turn() {
+        if let order = state.pointee.readyOrder { return turnShuffled(order) }
         let state = self.state
         let executor = asUnownedTaskExecutor()
         while !state.pointee.isFinished {
@@ -26,7 +27,7 @@ extension EventLoop {
     }
 
     @inline(__always)
-    private func run(_ ready: ReadyJob, as executor: UnownedTaskExecutor) {
+    func run(_ ready: ReadyJob, as executor: UnownedTaskExecutor) {
         let state = self.state
         let job = ready.job
         state.pointee.runningJob = ready.address
@@ -70,7 +71,7 @@ extension EventLoop {
     // MARK: Looking at the world
 
     /// The inbox, the descriptors, the clock and the timers, in this order; what they make ready joins the end of the queue.
-    private func poll() {
+    func poll() {
         let state = self.state
         takeInbox()
         var timeout: Int64 = 0

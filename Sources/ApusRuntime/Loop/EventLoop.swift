@@ -58,6 +58,7 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         }
         state = .allocate(capacity: 1)
         state.initialize(to: LoopState())
+        state.pointee.readyOrder = options.shuffleSeed.map { ReadyOrder(seed: $0) }
         if options.clock == .monotonic { state.pointee.now = apus_monotonic_now() }
         serialExecutor.loop = self
         apus_ignore_sigpipe()

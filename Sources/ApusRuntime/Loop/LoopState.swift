@@ -28,6 +28,8 @@ struct LoopState: ~Copyable {
     var standstillSince: Int64 = 0
     var standstillJobs = -1
     var standstillReported = false
+    /// The order of the ready jobs, if it is not that of their arrival.
+    var readyOrder: ReadyOrder?
 }
 
 /// Counters of a loop since it began.
