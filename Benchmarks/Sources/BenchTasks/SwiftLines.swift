@@ -121,7 +121,8 @@ let swiftLines: [String: Line] = [
 
 @MainActor func echoOnMain(_ number: Int) -> Int { number }
 
-@concurrent func concurrentNothing() async {}
+/// Not empty, or the optimiser leaves out the way there and back.
+@concurrent @inline(never) func concurrentNothing() async { _ = time(nil) }
 
 /// From the main actor to the pool and back.
 @MainActor

@@ -80,7 +80,7 @@ extension EventLoop {
             timeout = options.clock == .virtual ? virtualTimeout() : realTimeout()
         }
         if timeout != 0, spin(for: timeout) {
-            takeInbox()
+            state.pointee.hasHeardFromOutside = takeInbox()
             timeout = 0
         }
         if timeout != 0, !inbox.prepareToSleep() { timeout = 0 }
@@ -90,7 +90,7 @@ extension EventLoop {
             selector.pointee.wait(timeout: timeout, into: &state.pointee.events)
             if timeout != 0 {
                 inbox.didWake()
-                takeInbox()
+                if takeInbox() { state.pointee.hasHeardFromOutside = true }
             }
             // By index: an event's watcher may close descriptors, and so change the table, but never this list.
             var index = 0
@@ -104,26 +104,38 @@ extension EventLoop {
         fireTimers()
     }
 
-    /// Looks for the end of a call that was offloaded a moment ago, for no longer than the loop would sleep.
+    /// Looks for the end of a call that was offloaded a moment ago, or for more from a thread that has just sent something, for no longer
+    /// than the loop would sleep.
     ///
     /// - Returns: whether something came.
     private func spin(for timeout: Int64) -> Bool {
-        guard state.pointee.spin.isOpen, inFlight.load(ordering: .relaxed) > 0 else { return false }
+        if state.pointee.hasHeardFromOutside {
+            // Counted from now: what was sent has been dealt with, and its sender may be about to send the next.
+            state.pointee.hasHeardFromOutside = false
+            state.pointee.outsideSpin.open(at: apus_monotonic_now())
+        }
+        let awaitsCall = state.pointee.spin.isOpen && inFlight.load(ordering: .relaxed) > 0
+        guard awaitsCall || state.pointee.outsideSpin.isOpen else { return false }
         let limit = timeout < 0 ? Int64.max : apus_monotonic_now().addingClamped(timeout)
-        return state.pointee.spin.spin(until: limit) { inbox.mayHaveItems }
+        if awaitsCall { return state.pointee.spin.spin(until: limit) { inbox.mayHaveItems } }
+        return state.pointee.outsideSpin.spin(until: limit) { inbox.mayHaveItems }
     }
 
     /// The running task is about to await a call on another thread. Loop thread only.
     func awaitsCall() { state.pointee.spin.open(at: apus_monotonic_now()) }
 
-    private func takeInbox() {
-        for item in inbox.drain() {
+    /// - Returns: whether there was something.
+    @discardableResult
+    private func takeInbox() -> Bool {
+        let items = inbox.drain()
+        for item in items {
             switch item {
             case .job(let job): state.pointee.ready.append(job)
             case .orphan(let job, let loop): runOrphan(job, of: loop)
             case .call(let body): runCallback(kind: .callback, body)
             }
         }
+        return !items.isEmpty
     }
 
     private func realTimeout() -> Int64 {
@@ -199,7 +211,14 @@ extension EventLoop {
 
     /// The same, for what belongs to no loop: where the running task is no loop's own, there is nobody to give a turn to.
     static func yieldIfSliceIsOver() async {
-        if let loop = current, loop.runsCurrentTask { await loop.yieldIfSliceIsOver() }
+        if currentSliceIsOver { await Task.yield() }
+    }
+
+    /// Whether the running task is a loop's own and has held it for longer than a slice: see ``sliceIsOver``.
+    @usableFromInline
+    static var currentSliceIsOver: Bool {
+        guard let loop = current, loop.runsCurrentTask else { return false }
+        return loop.sliceIsOver
     }
 
     /// Whether the running job should give everybody else a turn, because it has held the loop for longer than a slice.

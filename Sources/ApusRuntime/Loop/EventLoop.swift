@@ -31,6 +31,8 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     /// while it is not zero.
     let inFlight = Atomic<Int>(0)
     let registry = TaskRegistry()
+    /// The looks of threads that wait for a task of this loop.
+    let waitSpin = SharedSpin()
     private let serialExecutor = LoopSerialExecutor()
     /// Virtual time as other threads see it.
     let virtualNow = Atomic<Int64>(0)

@@ -6,11 +6,11 @@ import Synchronization
 /// without anybody having asked for ``value``, the error is reported through ``EventLoop/Options/exceptionHandler``.
 public final class LoopTask<Success: Sendable>: Sendable {
     let task: Task<Success, any Error>
-    let record: TaskRecord
+    let record: ValueRecord<Success>
     /// Where threads wait: made by the first ``wait(timeout:)``.
     let blockingOutcome = Mutex<BlockingOutcome<Success>?>(nil)
 
-    init(_ task: Task<Success, any Error>, _ record: TaskRecord) {
+    init(_ task: Task<Success, any Error>, _ record: ValueRecord<Success>) {
         self.task = task
         self.record = record
     }

@@ -17,17 +17,17 @@ extension EventLoop {
         name: String? = nil,
         _ body: @escaping @Sendable () async throws -> Success
     ) -> LoopTask<Success> {
-        let record = TaskRecord(name: name, loop: self)
+        let record = ValueRecord<Success>(name: name, loop: self)
         let id = registry.insert(record)
         let task = Task(name: name, executorPreference: self) {
             do {
                 let value = try await self.named(name, body)
                 self.registry.remove(id)
-                record.finished(nil)
+                record.finished(with: value)
                 return value
             } catch {
                 self.registry.remove(id)
-                record.finished(error)
+                record.failed(with: error)
                 throw error
             }
         }
