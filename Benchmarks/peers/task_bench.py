@@ -72,7 +72,7 @@ async def sleepers(count):
     global words
     loop = asyncio.get_running_loop()
     before, start = resident(), time.monotonic()
-    delay = 1 + count * 20e-6
+    delay = 1 + count * 30e-6
     end = loop.time() + delay
 
     async def sleeper(index):

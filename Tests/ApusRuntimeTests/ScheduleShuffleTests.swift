@@ -120,7 +120,9 @@ struct ScheduleShuffleTests {
         }
     }
 
-    @Test("tasks that never wait keep nobody from having a turn, nor the loop from looking at timers and scheduled calls")
+    @Test(
+        "tasks that never wait keep nobody from having a turn, nor the loop from looking at timers and scheduled calls"
+    )
     func fair() async throws {
         try await forEachSchedule(50) {
             let loop = try currentLoop()

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import ApusRuntime
@@ -129,6 +130,93 @@ struct SpinWindowTests {
             }
             gate.open()
             try await call
+        }
+    }
+}
+
+@Suite("Looking for more from other threads")
+struct OutsideSpinTests {
+    @Test("what another thread sends opens the loop's look for more, what a loop sends itself does not")
+    func onLoop() async throws {
+        try await onCleanLoop(.monotonic) {
+            let loop = try currentLoop()
+            loop.state.pointee.outsideSpin = SpinWindow(cores: 2)
+            for _ in 0..<10 {
+                loop.schedule {}
+                await Task.yield()
+                try await sleep(for: .nanoseconds(1))
+                try await loop.hop { await Task.yield() }
+            }
+            let hasHeard = loop.state.pointee.hasHeardFromOutside || loop.state.pointee.outsideSpin.isOpen
+            #expect(!hasHeard, "nobody but the loop has sent anything")
+            // What comes while the loop is awake anyway opens nothing: some of these find it asleep.
+            var tries = 0
+            while !loop.state.pointee.hasHeardFromOutside, !loop.state.pointee.outsideSpin.isOpen, tries < 10_000 {
+                tries += 1
+                try await offload {}
+            }
+            let hears = loop.state.pointee.hasHeardFromOutside || loop.state.pointee.outsideSpin.isOpen
+            #expect(hears)
+            // A look in vain, and it is over.
+            while loop.state.pointee.hasHeardFromOutside || loop.state.pointee.outsideSpin.isOpen {
+                try await sleep(for: .milliseconds(1))
+            }
+        }
+    }
+
+    @Test("of several threads one looks; when it is through the next may")
+    func oneAtATime() {
+        let shared = SharedSpin(SpinWindow(cores: 2))
+        var (first, second, third) = (0, 0, 0)
+        shared.spin(until: .max) {
+            first += 1
+            shared.spin(until: .max) {
+                second += 1
+                return true
+            }
+            return true
+        }
+        shared.spin(until: .max) {
+            third += 1
+            return true
+        }
+        #expect((first, second, third) == (1, 0, 1))
+    }
+
+    @Test("a thread gets the value, or the error, of a task that has ended although the loop does not run")
+    func afterTheEnd() throws {
+        struct Refused: Error {}
+        try EventLoop.Runner.with { runner in
+            let (value, error) = try runner.run {
+                let value = EventLoop.spawn { "done" }
+                let error = EventLoop.spawn { throw Refused() }
+                _ = await (value.result, error.result)
+                return (value, error)
+            }
+            let results = Mutex<(Result<String, any Error>, Result<Void, any Error>)?>(nil)
+            let gate = Gate()
+            try startThread(name: "asks") {
+                let first = Result { try value.wait(timeout: .seconds(60)) }
+                let second = Result { try error.wait(timeout: .seconds(60)) }
+                results.withLock { $0 = (first, second) }
+                gate.open()
+            }
+            gate.pass()
+            let found = try #require(results.withLock { $0 })
+            #expect(try found.0.get() == "done")
+            #expect(throws: Refused.self) { try found.1.get() }
+        }
+    }
+
+    @Test("many threads that wait for one task all get its value")
+    func many() async throws {
+        try await EventLoop.with {
+            let loop = try currentLoop()
+            for round in 0..<200 {
+                let task = loop.spawn { round }
+                let values = try await gather(0..<4) { _ in try await offload { try task.wait(timeout: .seconds(60)) } }
+                try require(values == [round, round, round, round], "\(values)")
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ func report(_ who: String, _ name: String, _ count: Int, wall: Double, cpu: Doub
 final class Sleepers: @unchecked Sendable {
     static let shared = Sleepers()
     /// From the beginning to the moment at which all wake: all must be asleep before it.
-    static func delay(_ count: Int) -> Duration { .seconds(1) + .microseconds(count * 6) }
+    static func delay(_ count: Int) -> Duration { .seconds(1) + .microseconds(count * 12) }
     var words = ""
 
     func allAsleep(_ count: Int, before: Int, since start: ContinuousClock.Instant) {

@@ -3,6 +3,7 @@ import Glibc
 import Synchronization
 
 /// A ``BlockingOutcome`` of whatever type.
+@usableFromInline
 protocol BlockedThreads: AnyObject, Sendable {
     /// - Parameter outcome: a `Result` of the task's type.
     func fill(with outcome: some Sendable)
@@ -12,6 +13,7 @@ protocol BlockedThreads: AnyObject, Sendable {
 ///
 /// Why a condition variable of pthread's and not `Mutex`: the wait has a deadline.
 // @unchecked: `outcome` is guarded by `mutex`, which Swift's checker cannot see.
+@usableFromInline
 final class BlockingOutcome<Success: Sendable>: BlockedThreads, @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -49,6 +51,7 @@ final class BlockingOutcome<Success: Sendable>: BlockedThreads, @unchecked Senda
         if hasSleepers { pthread_cond_broadcast(condition) }
     }
 
+    @usableFromInline
     func fill(with outcome: some Sendable) {
         if let outcome = outcome as? Result<Success, any Error> { fill(outcome) }
     }

@@ -41,6 +41,7 @@ struct TaskRegistry: ~Copyable, Sendable {
 
 /// One started task, as its handle, its loop and itself share it.
 // @unchecked: for ``ValueRecord`` only; all that is here is locked.
+@usableFromInline
 class TaskRecord: @unchecked Sendable {
     private struct State {
         var cancel: (@Sendable () -> Void)?
@@ -61,12 +62,14 @@ class TaskRecord: @unchecked Sendable {
     let loop: EventLoop
     private let state = Mutex(State())
 
+    @usableFromInline
     init(name: String?, loop: EventLoop) {
         self.name = name
         self.loop = loop
     }
 
     /// Gives the record the means to cancel its task, which it may have been asked to do before.
+    @usableFromInline
     final func started(cancel: @escaping @Sendable () -> Void) {
         let isCancelled = state.withLock { state in
             if !state.isFinished { state.cancel = cancel }
@@ -85,6 +88,7 @@ class TaskRecord: @unchecked Sendable {
 
     /// - Returns: where threads wait: the caller, who has the value, fills it.
     @discardableResult
+    @usableFromInline
     final func finished(_ error: (any Error)?) -> (any BlockedThreads)? {
         let (waiters, watches, lost, blocked) = state.withLock { state in
             state.isFinished = true
@@ -117,6 +121,7 @@ class TaskRecord: @unchecked Sendable {
     }
 
     /// Somebody has the error, or will.
+    @usableFromInline
     final func received() {
         state.withLock { $0.isReceived = true }
     }
@@ -168,14 +173,20 @@ class TaskRecord: @unchecked Sendable {
 
 /// A record that keeps the task's value, for threads that ask for it when the task has ended: only asynchronous code can ask the task.
 // @unchecked: `value` is set once, before the record says that the task has ended, and looked at only by who has seen that.
+@usableFromInline
 final class ValueRecord<Success: Sendable>: TaskRecord, @unchecked Sendable {
-    private var value: Success?
+    @usableFromInline var value: Success?
 
+    @inlinable
+    override init(name: String?, loop: EventLoop) { super.init(name: name, loop: loop) }
+
+    @inlinable
     func finished(with value: Success) {
         self.value = value
         if let blocked = finished(nil) { blocked.fill(with: Result<Success, any Error>.success(value)) }
     }
 
+    @inlinable
     func failed(with error: any Error) {
         if let blocked = finished(error) { blocked.fill(with: Result<Success, any Error>.failure(error)) }
     }

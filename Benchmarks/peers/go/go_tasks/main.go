@@ -70,7 +70,7 @@ func timer(count int) {
 
 func sleepers(count int) {
 	before, start := resident(), time.Now()
-	delay := time.Second + time.Duration(count)*4*time.Microsecond
+	delay := time.Second + time.Duration(count)*10*time.Microsecond
 	var begun atomic.Int64
 	var all sync.WaitGroup
 	all.Add(count)
