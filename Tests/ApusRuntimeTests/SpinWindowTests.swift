@@ -246,6 +246,32 @@ struct InboxTests {
         #expect(wakes == 1)
     }
 
+    @Test("closing waits for who is about to wake the loop: afterwards nobody touches its descriptors")
+    func closingWaits() throws {
+        for _ in 0..<200 {
+            let box = InboxBox()
+            let (entered, mayWrite) = (Gate(), Gate())
+            _ = box.inbox.prepareToSleep()
+            let flag = Counter()
+            try startThread(name: "wakes") {
+                _ = box.inbox.post(.call({})) {
+                    entered.open()
+                    mayWrite.pass()
+                    flag.add()
+                }
+            }
+            entered.pass()
+            try startThread(name: "sees the end") {
+                // Accepted until it is closed; nobody is to be woken a second time.
+                while box.inbox.post(.call({}), wake: { flag.add(100) }) { yieldThread() }
+                mayWrite.open()
+            }
+            _ = box.inbox.close()
+            let written = flag.value
+            #expect(written == 1)
+        }
+    }
+
     @Test("a closed one refuses, wakes nobody, and gives back what was left")
     func closed() {
         let inbox = Inbox()
@@ -257,4 +283,9 @@ struct InboxTests {
         #expect(before && left == 1 && !after)
         #expect(wakes == 0)
     }
+}
+
+/// An inbox that several threads hold.
+private final class InboxBox: Sendable {
+    let inbox = Inbox()
 }

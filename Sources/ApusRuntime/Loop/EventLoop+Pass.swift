@@ -89,8 +89,7 @@ extension EventLoop {
             state.pointee.statistics.polls &+= 1
             selector.pointee.wait(timeout: timeout, into: &state.pointee.events)
             if timeout != 0 {
-                inbox.didWake()
-                if takeInbox() { state.pointee.hasHeardFromOutside = true }
+                if takeInbox() { state.pointee.hasHeardFromOutside = true } else { inbox.didWake() }
             }
             // By index: an event's watcher may close descriptors, and so change the table, but never this list.
             var index = 0

@@ -22,7 +22,7 @@ import Synchronization
 /// A loop runs one job at a time, so a blocking call in a task holds all the others: send it to a thread with
 /// ``offload(to:_:)``.
 // @unchecked: `state` and `selector` are touched by the loop's thread only, except for `Selector.wake()`, which any thread may
-// call while the inbox is locked and open; everything else is immutable, atomic or locked.
+// call until `Inbox.close()` returns; everything else is immutable, atomic or locked.
 public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
     @usableFromInline let state: UnsafeMutablePointer<LoopState>
     let selector: UnsafeMutablePointer<PlatformSelector>
