@@ -141,6 +141,8 @@ struct OutsideSpinTests {
         try await onCleanLoop(.monotonic) {
             let loop = try currentLoop()
             loop.state.pointee.outsideSpin = SpinWindow(cores: 2)
+            // This task was sent by the test's thread.
+            loop.state.pointee.hasHeardFromOutside = false
             for _ in 0..<10 {
                 loop.schedule {}
                 await Task.yield()
