@@ -23,6 +23,8 @@ let package = Package(
         .executableTarget(name: "BenchOffload", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchWholeProcess loop|pool N
         .executableTarget(name: "BenchWholeProcess", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchTasks apus|swift LINE N
+        .executableTarget(name: "BenchTasks", dependencies: [.product(name: "Apus", package: "apus")]),
     ]
 )
 

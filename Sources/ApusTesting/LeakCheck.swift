@@ -70,3 +70,30 @@ public func leaks(_ body: nonisolated(nonsending) () async throws -> Void) async
     }
     return result
 }
+
+/// Runs `body`, and throws if it left anything behind on the current loop: ``leaks(_:)`` as a claim.
+///
+/// ```swift
+/// try await forEachSchedule {
+///     try await withoutLeaks { try await fetchEverything() }
+/// }
+/// ```
+///
+/// - Returns: what `body` returns.
+/// - Throws: what `body` throws; ``LeakError``.
+///
+/// Cancel safety: as `body`'s.
+public func withoutLeaks<Success>(_ body: nonisolated(nonsending) () async throws -> Success) async throws -> Success {
+    var result: Success?
+    let left = try await leaks { result = try await body() }
+    guard left.isEmpty, let result else { throw LeakError(leaks: left) }
+    return result
+}
+
+/// Something was left behind: see ``withoutLeaks(_:)``.
+public struct LeakError: Error, Sendable, CustomStringConvertible {
+    /// What it was.
+    public var leaks: Leaks
+
+    public var description: String { "The code \(leaks)." }
+}

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import ApusRuntime
@@ -133,6 +134,95 @@ struct SpinWindowTests {
     }
 }
 
+@Suite("Looking for more from other threads")
+struct OutsideSpinTests {
+    @Test("what another thread sends opens the loop's look for more, what a loop sends itself does not")
+    func onLoop() async throws {
+        try await onCleanLoop(.monotonic) {
+            let loop = try currentLoop()
+            loop.state.pointee.outsideSpin = SpinWindow(cores: 2)
+            // This task was sent by the test's thread.
+            loop.state.pointee.hasHeardFromOutside = false
+            for _ in 0..<10 {
+                loop.schedule {}
+                await Task.yield()
+                try await sleep(for: .nanoseconds(1))
+                try await loop.hop { await Task.yield() }
+            }
+            let hasHeard = loop.state.pointee.hasHeardFromOutside || loop.state.pointee.outsideSpin.isOpen
+            #expect(!hasHeard, "nobody but the loop has sent anything")
+            // What comes while the loop is awake anyway opens nothing: some of these find it asleep.
+            var tries = 0
+            while !loop.state.pointee.hasHeardFromOutside, !loop.state.pointee.outsideSpin.isOpen, tries < 10_000 {
+                tries += 1
+                try await offload {}
+            }
+            let hears = loop.state.pointee.hasHeardFromOutside || loop.state.pointee.outsideSpin.isOpen
+            #expect(hears)
+            // A look in vain, and it is over.
+            while loop.state.pointee.hasHeardFromOutside || loop.state.pointee.outsideSpin.isOpen {
+                try await sleep(for: .milliseconds(1))
+            }
+        }
+    }
+
+    @Test("of several threads one looks; when it is through the next may")
+    func oneAtATime() {
+        let shared = SharedSpin(SpinWindow(cores: 2))
+        var (first, second, third) = (0, 0, 0)
+        shared.spin(until: .max) {
+            first += 1
+            shared.spin(until: .max) {
+                second += 1
+                return true
+            }
+            return true
+        }
+        shared.spin(until: .max) {
+            third += 1
+            return true
+        }
+        #expect((first, second, third) == (1, 0, 1))
+    }
+
+    @Test("a thread gets the value, or the error, of a task that has ended although the loop does not run")
+    func afterTheEnd() throws {
+        struct Refused: Error {}
+        try EventLoop.Runner.with { runner in
+            let (value, error) = try runner.run {
+                let value = EventLoop.spawn { "done" }
+                let error = EventLoop.spawn { throw Refused() }
+                _ = await (value.result, error.result)
+                return (value, error)
+            }
+            let results = Mutex<(Result<String, any Error>, Result<Void, any Error>)?>(nil)
+            let gate = Gate()
+            try startThread(name: "asks") {
+                let first = Result { try value.wait(timeout: .seconds(60)) }
+                let second = Result { try error.wait(timeout: .seconds(60)) }
+                results.withLock { $0 = (first, second) }
+                gate.open()
+            }
+            gate.pass()
+            let found = try #require(results.withLock { $0 })
+            #expect(try found.0.get() == "done")
+            #expect(throws: Refused.self) { try found.1.get() }
+        }
+    }
+
+    @Test("many threads that wait for one task all get its value")
+    func many() async throws {
+        try await EventLoop.with {
+            let loop = try currentLoop()
+            for round in 0..<200 {
+                let task = loop.spawn { round }
+                let values = try await gather(0..<4) { _ in try await offload { try task.wait(timeout: .seconds(60)) } }
+                try require(values == [round, round, round, round], "\(values)")
+            }
+        }
+    }
+}
+
 @Suite("The inbox")
 struct InboxTests {
     @Test("however much is left while the loop sleeps, it is woken once; while it is awake, not at all")
@@ -158,6 +248,32 @@ struct InboxTests {
         #expect(wakes == 1)
     }
 
+    @Test("closing waits for who is about to wake the loop: afterwards nobody touches its descriptors")
+    func closingWaits() throws {
+        for _ in 0..<200 {
+            let box = InboxBox()
+            let (entered, mayWrite) = (Gate(), Gate())
+            _ = box.inbox.prepareToSleep()
+            let flag = Counter()
+            try startThread(name: "wakes") {
+                _ = box.inbox.post(.call({})) {
+                    entered.open()
+                    mayWrite.pass()
+                    flag.add()
+                }
+            }
+            entered.pass()
+            try startThread(name: "sees the end") {
+                // Accepted until it is closed; nobody is to be woken a second time.
+                while box.inbox.post(.call({}), wake: { flag.add(100) }) { yieldThread() }
+                mayWrite.open()
+            }
+            _ = box.inbox.close()
+            let written = flag.value
+            #expect(written == 1)
+        }
+    }
+
     @Test("a closed one refuses, wakes nobody, and gives back what was left")
     func closed() {
         let inbox = Inbox()
@@ -169,4 +285,9 @@ struct InboxTests {
         #expect(before && left == 1 && !after)
         #expect(wakes == 0)
     }
+}
+
+/// An inbox that several threads hold.
+private final class InboxBox: Sendable {
+    let inbox = Inbox()
 }

@@ -26,6 +26,10 @@ extension EventLoop {
         public var name = "main"
         /// Where time comes from.
         public var clock = TimeSource.monotonic
+        /// For tests: the loop runs any of the ready jobs next, drawn from this seed, instead of the one that came first. What does not
+        /// depend on the order of jobs holds as ever; on virtual time the same seed gives the same order again. Nil is the order of
+        /// arrival, and costs nothing. `withVirtualTime(shuffling:_:)` and `forEachSchedule` of ApusTesting set it.
+        public var shuffleSeed: UInt64?
         /// What Ctrl-C does.
         public var signals = SignalHandling.interrupt
         /// Turns on the ``BlockReport`` watchdog and the wrong-use warnings. `APUS_DEBUG=1` in the environment turns it on too.

@@ -7,11 +7,12 @@ extension EventLoop {
     /// Jobs that run before the world is looked at again, and nanoseconds, whichever comes first. A poll after every pass of the
     /// queue costs 600–740 ns per `Task.yield()`, this 320–400; no job waits longer than one such slice for I/O, nor I/O for jobs.
     /// With 100 µs an echo server of 64 connections polled after every 16th message, which was 2 to 3 % of its CPU.
-    private static let sliceJobs = 64
-    private static let sliceNanoseconds: Int64 = 250_000
+    static let sliceJobs = 64
+    static let sliceNanoseconds: Int64 = 250_000
 
     /// Runs until `state.isFinished`, which a job on this thread sets.
     func turn() {
+        if let order = state.pointee.readyOrder { return turnShuffled(order) }
         let state = self.state
         let executor = asUnownedTaskExecutor()
         while !state.pointee.isFinished {
@@ -27,7 +28,7 @@ extension EventLoop {
     }
 
     @inline(__always)
-    private func run(_ ready: ReadyJob, as executor: UnownedTaskExecutor) {
+    func run(_ ready: ReadyJob, as executor: UnownedTaskExecutor) {
         let state = self.state
         let job = ready.job
         state.pointee.runningJob = ready.address
@@ -76,7 +77,7 @@ extension EventLoop {
     // MARK: Looking at the world
 
     /// The inbox, the descriptors, the clock and the timers, in this order; what they make ready joins the end of the queue.
-    private func poll() {
+    func poll() {
         let state = self.state
         takeInbox()
         var timeout: Int64 = 0
@@ -85,7 +86,7 @@ extension EventLoop {
             timeout = options.clock == .virtual ? virtualTimeout() : realTimeout()
         }
         if timeout != 0, spin(for: timeout) {
-            takeInbox()
+            state.pointee.hasHeardFromOutside = takeInbox()
             timeout = 0
         }
         if timeout != 0, !inbox.prepareToSleep() { timeout = 0 }
@@ -94,8 +95,7 @@ extension EventLoop {
             state.pointee.statistics.polls &+= 1
             selector.pointee.wait(timeout: timeout, into: &state.pointee.events)
             if timeout != 0 {
-                inbox.didWake()
-                takeInbox()
+                if takeInbox() { state.pointee.hasHeardFromOutside = true } else { inbox.didWake() }
             }
             // By index: an event's watcher may close descriptors, and so change the table, but never this list.
             var index = 0
@@ -109,26 +109,38 @@ extension EventLoop {
         fireTimers()
     }
 
-    /// Looks for the end of a call that was offloaded a moment ago, for no longer than the loop would sleep.
+    /// Looks for the end of a call that was offloaded a moment ago, or for more from a thread that has just sent something, for no longer
+    /// than the loop would sleep.
     ///
     /// - Returns: whether something came.
     private func spin(for timeout: Int64) -> Bool {
-        guard state.pointee.spin.isOpen, inFlight.load(ordering: .relaxed) > 0 else { return false }
+        if state.pointee.hasHeardFromOutside {
+            // Counted from now: what was sent has been dealt with, and its sender may be about to send the next.
+            state.pointee.hasHeardFromOutside = false
+            state.pointee.outsideSpin.open(at: apus_monotonic_now())
+        }
+        let awaitsCall = state.pointee.spin.isOpen && inFlight.load(ordering: .relaxed) > 0
+        guard awaitsCall || state.pointee.outsideSpin.isOpen else { return false }
         let limit = timeout < 0 ? Int64.max : apus_monotonic_now().addingClamped(timeout)
-        return state.pointee.spin.spin(until: limit) { inbox.mayHaveItems }
+        if awaitsCall { return state.pointee.spin.spin(until: limit) { inbox.mayHaveItems } }
+        return state.pointee.outsideSpin.spin(until: limit) { inbox.mayHaveItems }
     }
 
     /// The running task is about to await a call on another thread. Loop thread only.
     func awaitsCall() { state.pointee.spin.open(at: apus_monotonic_now()) }
 
-    private func takeInbox() {
-        for item in inbox.drain() {
+    /// - Returns: whether there was something.
+    @discardableResult
+    private func takeInbox() -> Bool {
+        let items = inbox.drain()
+        for item in items {
             switch item {
             case .job(let job): state.pointee.ready.append(job)
             case .orphan(let job, let loop): runOrphan(job, of: loop)
             case .call(let body): runCallback(kind: .callback, body)
             }
         }
+        return !items.isEmpty
     }
 
     private func realTimeout() -> Int64 {
@@ -205,7 +217,14 @@ extension EventLoop {
 
     /// The same, for what belongs to no loop: where the running task is no loop's own, there is nobody to give a turn to.
     static func yieldIfSliceIsOver() async {
-        if let loop = current, loop.runsCurrentTask { await loop.yieldIfSliceIsOver() }
+        if currentSliceIsOver { await Task.yield() }
+    }
+
+    /// Whether the running task is a loop's own and has held it for longer than a slice: see ``sliceIsOver``.
+    @usableFromInline
+    static var currentSliceIsOver: Bool {
+        guard let loop = current, loop.runsCurrentTask else { return false }
+        return loop.sliceIsOver
     }
 
     /// Whether the running job should give everybody else a turn, because it has held the loop for longer than a slice.

@@ -23,7 +23,7 @@ import Synchronization
 /// A loop runs one job at a time, so a blocking call in a task holds all the others: send it to a thread with
 /// ``offload(to:_:)``.
 // @unchecked: `state` and `selector` are touched by the loop's thread only, except for `Selector.wake()`, which any thread may
-// call while the inbox is locked and open; everything else is immutable, atomic or locked.
+// call until `Inbox.close()` returns; everything else is immutable, atomic or locked.
 public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
     @usableFromInline let state: UnsafeMutablePointer<LoopState>
     let selector: UnsafeMutablePointer<PlatformSelector>
@@ -32,6 +32,8 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
     /// while it is not zero.
     let inFlight = Atomic<Int>(0)
     let registry = TaskRegistry()
+    /// The looks of threads that wait for a task of this loop.
+    let waitSpin = SharedSpin()
     private let serialExecutor = LoopSerialExecutor()
     /// Virtual time as other threads see it.
     let virtualNow = Atomic<Int64>(0)
@@ -66,6 +68,7 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         }
         state = .allocate(capacity: 1)
         state.initialize(to: LoopState())
+        state.pointee.readyOrder = options.shuffleSeed.map { ReadyOrder(seed: $0) }
         if options.clock == .monotonic { state.pointee.now = apus_monotonic_now() }
         serialExecutor.loop = self
         apus_ignore_sigpipe()

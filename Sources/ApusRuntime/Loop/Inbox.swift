@@ -1,3 +1,4 @@
+import CApus
 import Synchronization
 
 /// What other threads leave for a loop.
@@ -21,32 +22,41 @@ struct Inbox: ~Copyable, Sendable {
     private let state = ForkSafeLock(State())
     /// Whether there are items: lets the loop look without the lock.
     private let hasItems = Atomic<Bool>(false)
+    /// Threads that are about to wake the loop.
+    private let wakers = Atomic<Int>(0)
+    private let forkEpoch = apus_fork_epoch()
 
     /// Leaves `item`, and wakes the loop if it sleeps. Returns false, without taking the item, if the loop is closed.
     ///
-    /// The wake-up happens under the lock, since afterwards the loop may close its descriptors, and a write to a number that
-    /// the system has given to somebody else would land in their file.
+    /// The wake-up happens after the lock is free: the loop that wakes takes it at once, and where it wakes on this core would have to
+    /// wait for it, which is two more changes of threads per item. But it is counted, and ``close()`` waits for it, since afterwards the loop
+    /// closes its descriptors, and a write to a number that the system has given to somebody else would land in their file.
     func post(_ item: InboxItem, wake: () -> Void) -> Bool {
-        state.withLock { state in
-            if state.isClosed { return false }
+        let (isAccepted, wakes) = state.withLock { state in
+            if state.isClosed { return (false, false) }
             state.items.append(item)
             hasItems.store(true, ordering: .releasing)
-            if state.isSleeping {
-                state.isSleeping = false
-                wake()
-            }
-            return true
+            guard state.isSleeping else { return (true, false) }
+            state.isSleeping = false
+            wakers.wrappingAdd(1, ordering: .relaxed)
+            return (true, true)
         }
+        if wakes {
+            wake()
+            wakers.wrappingSubtract(1, ordering: .releasing)
+        }
+        return isAccepted
     }
 
     /// Whether something was left, as seen without the lock.
     var mayHaveItems: Bool { hasItems.load(ordering: .acquiring) }
 
-    /// Takes everything that was left.
+    /// Takes everything that was left. Whoever takes something is awake.
     func drain() -> [InboxItem] {
         guard mayHaveItems else { return [] }
         return state.withLock { state in
             hasItems.store(false, ordering: .releasing)
+            state.isSleeping = false
             var items: [InboxItem] = []
             swap(&items, &state.items)
             return items
@@ -65,13 +75,16 @@ struct Inbox: ~Copyable, Sendable {
         state.withLock { $0.isSleeping = false }
     }
 
-    /// Refuses everything from now on, and returns what was left.
+    /// Refuses everything from now on, and returns what was left. Nobody wakes the loop afterwards.
     func close() -> [InboxItem] {
-        state.withLock { state in
+        let items = state.withLock { state in
             state.isClosed = true
             var items: [InboxItem] = []
             swap(&items, &state.items)
             return items
         }
+        // Who was seen under the lock is about to write, and not for long. In the child of a fork those threads are not there.
+        while wakers.load(ordering: .acquiring) > 0, forkEpoch == apus_fork_epoch() { yieldThread() }
+        return items
     }
 }

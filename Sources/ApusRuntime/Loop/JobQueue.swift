@@ -34,6 +34,17 @@ struct JobQueue: ~Copyable {
         return job
     }
 
+    /// Takes the job with this number, counted from the first; the first one takes its place. Nil if there is none.
+    mutating func pop(_ number: Int) -> ReadyJob? {
+        guard number < count else { return nil }
+        let place = (head &+ number) & (capacity &- 1)
+        let job = slots[place]
+        slots[place] = slots[head]
+        head = (head &+ 1) & (capacity &- 1)
+        count &-= 1
+        return job
+    }
+
     @inline(never)
     private mutating func grow() {
         let larger = UnsafeMutablePointer<ReadyJob>.allocate(capacity: capacity * 2)

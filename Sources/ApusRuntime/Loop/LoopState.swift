@@ -26,12 +26,17 @@ struct LoopState: ~Copyable {
     var scratch: UnsafeMutableRawBufferPointer?
     /// The looks around before sleeping, while an offloaded call is awaited.
     var spin = SpinWindow()
+    /// The looks around before sleeping, after another thread has sent something to a loop that slept, or looked.
+    var outsideSpin = SpinWindow()
+    var hasHeardFromOutside = false
     /// Virtual time: since when nothing of ours can move the clock, how many jobs had run by then, and whether it was said.
     var standstillSince: Int64 = 0
     var standstillJobs = -1
     var standstillReported = false
     /// Whether the loop counts among the owners of the pools in its options.
     var hasClaimedPools = true
+    /// The order of the ready jobs, if it is not that of their arrival.
+    var readyOrder: ReadyOrder?
 }
 
 /// Counters of a loop since it began.

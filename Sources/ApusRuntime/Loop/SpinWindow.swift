@@ -1,4 +1,5 @@
 import CApus
+import Synchronization
 
 /// How long a thread that has nothing to do looks for work before it sleeps.
 ///
@@ -65,5 +66,22 @@ struct SpinWindow {
             skipsLeft = skips
         }
         return false
+    }
+}
+
+/// A ``SpinWindow`` of several threads, one of which looks at a time: more would keep each other, and the one they wait for, from running.
+// @unchecked: `window` is touched only by who has set `isTaken`.
+final class SharedSpin: @unchecked Sendable {
+    private let isTaken = Atomic(false)
+    private var window: SpinWindow
+
+    init(_ window: SpinWindow = SpinWindow()) { self.window = window }
+
+    /// Looks until `isThere`, or until a window from now closes, or until `limit`; not at all if another thread does so.
+    func spin(until limit: Int64, _ isThere: () -> Bool) {
+        guard !isTaken.exchange(true, ordering: .acquiring) else { return }
+        window.open(at: apus_monotonic_now())
+        _ = window.spin(until: limit, isThere)
+        isTaken.store(false, ordering: .releasing)
     }
 }

@@ -37,3 +37,6 @@ func startThread(name: String, _ body: @escaping @Sendable () -> Void) throws(Lo
         throw LoopError(.systemResources, errno: error, while: "starting thread “\(name)”")
     }
 }
+
+/// Lets another thread have this one's core.
+func yieldThread() { sched_yield() }

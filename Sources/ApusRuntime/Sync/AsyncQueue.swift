@@ -1,4 +1,4 @@
-import Synchronization
+public import Synchronization
 
 /// Hands elements from tasks to tasks, with a bound: asyncio's `Queue`, `LifoQueue` and `PriorityQueue`.
 ///
@@ -18,19 +18,20 @@ import Synchronization
 public final class AsyncQueue<Element: Sendable>: Sendable {
     /// In which order elements leave.
     public struct Order: Sendable {
-        let makeStorage: @Sendable () -> any QueueStorage<Element>
+        /// Nil for the order of coming.
+        let makeStorage: (@Sendable () -> any QueueStorage<Element>)?
 
         /// First in, first out.
-        public static var fifo: Order { Order { FIFOStorage() } }
+        public static var fifo: Order { Order(nil) }
         /// Last in, first out: asyncio's `LifoQueue`.
         public static var lifo: Order { Order { LIFOStorage() } }
 
-        init(_ makeStorage: @escaping @Sendable () -> any QueueStorage<Element>) { self.makeStorage = makeStorage }
+        init(_ makeStorage: (@Sendable () -> any QueueStorage<Element>)?) { self.makeStorage = makeStorage }
     }
 
     /// How many elements it holds at most.
     public let limit: Int
-    private let state: Mutex<QueueState<Element>>
+    @usableFromInline let state: Mutex<QueueState<Element>>
 
     /// - Parameters:
     ///   - limit: elements; at least 1. There are no queues without a bound: who wants one states a number that is never reached.
@@ -44,7 +45,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
             )
         }
         self.limit = limit
-        state = Mutex(QueueState(limit: limit, stored: order.makeStorage()))
+        state = Mutex(QueueState(limit: limit, stored: order.makeStorage?()))
     }
 
     // MARK: Looking
@@ -67,11 +68,15 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// - Throws: ``SyncError`` `.shutDown`; `CancellationError`. The element is not in the queue then.
     ///
     /// Cancel safety: ends the wait at once, and takes the element along.
+    @inlinable
     public func put(_ element: Element) async throws {
-        try Task.checkCancellation()
+        if EventLoop.currentTaskIsCancelled { throw CancellationError() }
         let (isDone, next) = try state.withLock { try $0.put(element) }
         next?.resume()
-        if isDone { return await EventLoop.yieldIfSliceIsOver() }
+        if isDone {
+            if EventLoop.currentSliceIsOver { await Task.yield() }
+            return
+        }
         let waiter = Waiter<Void>()
         let end = await waitInList(waiter) { continuation in
             let resumptions = state.withLock { $0.put(element, waiter, continuation) }
@@ -90,10 +95,11 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// Puts `element` in if there is room: asyncio's `put_nowait`.
     ///
     /// - Throws: ``SyncError`` `.full`, `.shutDown`.
+    @inlinable
     public func putNow(_ element: Element) throws {
         let (isDone, next) = try state.withLock { try $0.put(element) }
         next?.resume()
-        if !isDone { throw SyncError(.full, "The queue is full: it holds \(limit) elements.") }
+        if !isDone { throw Self.fullError(limit) }
     }
 
     // MARK: Getting
@@ -103,12 +109,13 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// - Throws: ``SyncError`` `.shutDown` once the queue was shut down and is empty; `CancellationError`.
     ///
     /// Cancel safety: ends the wait at once; an element that was handed over just then is returned all the same, so none is lost.
+    @inlinable
     public func get() async throws -> Element {
-        try Task.checkCancellation()
+        if EventLoop.currentTaskIsCancelled { throw CancellationError() }
         let (element, next) = try state.withLock { try $0.get() }
         next?.resume()
         if let element {
-            await EventLoop.yieldIfSliceIsOver()
+            if EventLoop.currentSliceIsOver { await Task.yield() }
             return element
         }
         let waiter = Waiter<Element>()
@@ -129,12 +136,20 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     /// Takes the next element out if there is one: asyncio's `get_nowait`.
     ///
     /// - Throws: ``SyncError`` `.empty`, `.shutDown`.
+    @inlinable
     public func getNow() throws -> Element {
         let (element, next) = try state.withLock { try $0.get() }
         next?.resume()
-        guard let element else { throw SyncError(.empty, "The queue is empty.") }
+        guard let element else { throw Self.emptyError }
         return element
     }
+
+    @usableFromInline
+    static func fullError(_ limit: Int) -> SyncError {
+        SyncError(.full, "The queue is full: it holds \(limit) elements.")
+    }
+
+    @usableFromInline static var emptyError: SyncError { SyncError(.empty, "The queue is empty.") }
 
     // MARK: Ending
 
@@ -185,21 +200,28 @@ extension AsyncQueue.Order where Element: Comparable {
 
 extension AsyncQueue: AsyncSequence {
     /// The elements until the queue is shut down and empty. Several tasks may iterate: each element goes to one of them.
+    @inlinable
     public func makeAsyncIterator() -> Iterator { Iterator(queue: self) }
 
     /// Takes elements out, one at a time.
     public struct Iterator: AsyncIteratorProtocol {
-        let queue: AsyncQueue<Element>
+        @usableFromInline let queue: AsyncQueue<Element>
+
+        @inlinable
+        init(queue: AsyncQueue<Element>) { self.queue = queue }
 
         /// The next element, or nil once the queue is shut down and empty.
+        @inlinable
         public mutating func next() async throws -> Element? { try await takeNext() }
 
         /// The next element, or nil once the queue is shut down and empty, with the caller's isolation.
+        @inlinable
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> Element? {
             try await takeNext()
         }
 
-        private func takeNext() async throws -> Element? {
+        @inlinable
+        func takeNext() async throws -> Element? {
             do {
                 return try await queue.get()
             } catch let error as SyncError where error.code == .shutDown {

@@ -2,12 +2,15 @@
 ///
 /// Elements go directly to the getter that has waited longest, and room to the putter that has waited longest, so that nobody who comes
 /// later overtakes them: while a getter waits nothing is stored, and while a putter waits there is no room.
+@usableFromInline
 struct QueueState<Element: Sendable> {
     /// A task that goes on, once the lock is free.
+    @usableFromInline
     enum Resumption {
         case getter(WaitList<Element>.Continuation, WaitEnd<Element>)
         case putter(WaitList<Void>.Continuation, WaitEnd<Void>)
 
+        @inlinable
         func resume() {
             switch self {
             case .getter(let continuation, let end): continuation.resume(returning: end)
@@ -16,37 +19,52 @@ struct QueueState<Element: Sendable> {
         }
     }
 
-    private let limit: Int
-    private var stored: any QueueStorage<Element>
-    private var getters = WaitList<Element>()
-    private var putters = PutterList<Element>()
-    private var joiners = WaitList<Void>()
-    private(set) var unfinished = 0
-    private(set) var isShutDown = false
+    @usableFromInline let limit: Int
+    /// What is there, if the order is that of coming; `stored` otherwise.
+    @usableFromInline var fifo = FIFOStorage<Element>()
+    @usableFromInline var stored: (any QueueStorage<Element>)?
+    @usableFromInline var getters = WaitList<Element>()
+    @usableFromInline var putters = PutterList<Element>()
+    @usableFromInline var joiners = WaitList<Void>()
+    @usableFromInline var unfinished = 0
+    @usableFromInline var isShutDown = false
 
-    init(limit: Int, stored: any QueueStorage<Element>) {
+    @inlinable
+    init(limit: Int, stored: (any QueueStorage<Element>)?) {
         self.limit = limit
         self.stored = stored
     }
 
-    var count: Int { stored.count }
+    @inlinable var count: Int { stored?.count ?? fifo.count }
+
+    @inlinable
+    mutating func append(_ element: Element) {
+        if stored == nil { fifo.append(element) } else { stored?.append(element) }
+    }
+
+    @inlinable
+    mutating func popNext() -> Element? {
+        if stored == nil { fifo.popNext() } else { stored?.popNext() }
+    }
 
     // MARK: Putting
 
     /// False: there is no room.
+    @inlinable
     mutating func put(_ element: Element) throws(SyncError) -> (isDone: Bool, next: Resumption?) {
         if isShutDown { throw Self.shutDownError }
         if let getter = getters.popFirst() {
             unfinished += 1
             return (true, .getter(getter, .granted(element)))
         }
-        guard stored.count < limit else { return (false, nil) }
+        guard count < limit else { return (false, nil) }
         unfinished += 1
-        stored.append(element)
+        append(element)
         return (true, nil)
     }
 
     /// As ``put(_:)``, or waits.
+    @inlinable
     mutating func put(
         _ element: Element,
         _ waiter: Waiter<Void>,
@@ -63,6 +81,7 @@ struct QueueState<Element: Sendable> {
         }
     }
 
+    @inlinable
     mutating func cancelPut(_ waiter: Waiter<Void>) -> Resumption? {
         waiter.isCancelled = true
         return putters.remove(waiter).map { .putter($0, .cancelled) }
@@ -71,19 +90,21 @@ struct QueueState<Element: Sendable> {
     // MARK: Getting
 
     /// Nil: nothing is there.
+    @inlinable
     mutating func get() throws(SyncError) -> (element: Element?, next: Resumption?) {
-        guard let element = stored.popNext() else {
+        guard let element = popNext() else {
             if isShutDown { throw Self.shutDownError }
             return (nil, nil)
         }
         // The room is the first putter's.
         guard let (waiting, continuation) = putters.popFirst() else { return (element, nil) }
         unfinished += 1
-        stored.append(waiting)
+        append(waiting)
         return (element, .putter(continuation, .granted(())))
     }
 
     /// As ``get()``, or waits.
+    @inlinable
     mutating func get(_ waiter: Waiter<Element>, _ continuation: WaitList<Element>.Continuation) -> [Resumption] {
         if waiter.isCancelled { return [.getter(continuation, .cancelled)] }
         do throws(SyncError) {
@@ -98,6 +119,7 @@ struct QueueState<Element: Sendable> {
         }
     }
 
+    @inlinable
     mutating func cancelGet(_ waiter: Waiter<Element>) -> WaitList<Element>.Continuation? {
         waiter.isCancelled = true
         return getters.remove(waiter)
@@ -129,8 +151,9 @@ struct QueueState<Element: Sendable> {
         var result = putters.removeAll().map { Resumption.putter($0, .failed(Self.shutDownError)) }
         if immediate {
             // Some of them may have been said to be done already.
-            unfinished = max(0, unfinished - stored.count)
-            stored.removeAll()
+            unfinished = max(0, unfinished - count)
+            fifo.removeAll()
+            stored?.removeAll()
             if unfinished == 0 { result += joiners.removeAll().map { .putter($0, .granted(())) } }
         }
         // Whoever waits for an element finds an empty queue, and nobody will put one in.
@@ -138,21 +161,27 @@ struct QueueState<Element: Sendable> {
         return result
     }
 
-    private static var shutDownError: SyncError {
+    @usableFromInline static var shutDownError: SyncError {
         SyncError(.shutDown, "The queue was shut down.")
     }
 }
 
 /// Tasks that wait for room, each with what it brings.
-private struct PutterList<Element: Sendable> {
-    private var waiters = WaitList<Void>()
-    private var elements: [ObjectIdentifier: Element] = [:]
+@usableFromInline
+struct PutterList<Element: Sendable> {
+    @usableFromInline var waiters = WaitList<Void>()
+    @usableFromInline var elements: [ObjectIdentifier: Element] = [:]
 
+    @inlinable
+    init() {}
+
+    @inlinable
     mutating func append(_ element: Element, _ waiter: Waiter<Void>, _ continuation: WaitList<Void>.Continuation) {
         elements[ObjectIdentifier(waiter)] = element
         waiters.append(waiter, continuation)
     }
 
+    @inlinable
     mutating func popFirst() -> (Element, WaitList<Void>.Continuation)? {
         guard let waiter = waiters.first, let element = elements.removeValue(forKey: ObjectIdentifier(waiter)),
             let continuation = waiters.remove(waiter)
@@ -160,11 +189,13 @@ private struct PutterList<Element: Sendable> {
         return (element, continuation)
     }
 
+    @inlinable
     mutating func remove(_ waiter: Waiter<Void>) -> WaitList<Void>.Continuation? {
         elements[ObjectIdentifier(waiter)] = nil
         return waiters.remove(waiter)
     }
 
+    @inlinable
     mutating func removeAll() -> [WaitList<Void>.Continuation] {
         elements = [:]
         return waiters.removeAll()

@@ -1,7 +1,7 @@
-import DequeModule
 import HeapModule
 
-/// What a queue keeps, in the order in which it gives it back.
+/// What a queue keeps, in another order than that of coming.
+@usableFromInline
 protocol QueueStorage<Element>: Sendable {
     associatedtype Element: Sendable
     var count: Int { get }
@@ -10,13 +10,45 @@ protocol QueueStorage<Element>: Sendable {
     mutating func removeAll()
 }
 
-/// First in, first out.
-struct FIFOStorage<Element: Sendable>: QueueStorage {
-    private var elements = Deque<Element>()
-    var count: Int { elements.count }
-    mutating func append(_ element: Element) { elements.append(element) }
-    mutating func popNext() -> Element? { elements.popFirst() }
-    mutating func removeAll() { elements = [] }
+/// First in, first out: a ring that grows as far as the queue's limit lets it.
+///
+/// Not a ``QueueStorage``: an existential is always called through code for all types. Not a `Deque`: it would have to be part of the public
+/// interface.
+@usableFromInline
+struct FIFOStorage<Element> {
+    /// Their number is a power of two.
+    @usableFromInline var slots: ContiguousArray<Element?> = [nil]
+    @usableFromInline var head = 0
+    @usableFromInline var count = 0
+
+    @inlinable
+    init() {}
+
+    @inlinable
+    mutating func append(_ element: Element) {
+        if count == slots.count { grow() }
+        slots[(head &+ count) & (slots.count &- 1)] = element
+        count &+= 1
+    }
+
+    @inlinable
+    mutating func popNext() -> Element? {
+        guard count > 0 else { return nil }
+        let element = slots[head].take()
+        head = (head &+ 1) & (slots.count &- 1)
+        count &-= 1
+        return element
+    }
+
+    @inlinable
+    mutating func removeAll() { self = FIFOStorage() }
+
+    @inlinable
+    mutating func grow() {
+        slots = ContiguousArray(slots[head...] + slots[..<head])
+        slots.append(contentsOf: repeatElement(nil, count: slots.count))
+        head = 0
+    }
 }
 
 /// Last in, first out.

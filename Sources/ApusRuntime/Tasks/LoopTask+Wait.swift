@@ -33,25 +33,24 @@ extension LoopTask {
                     + "Run the loop instead: `try runner.run { try await task.value }`."
             )
         }
-        guard let result = outcome(on: loop).wait(timeout: timeout) else {
+        // Usual, where the loop was awake and the task is short.
+        guard let result = record.outcome ?? outcome(on: loop).wait(timeout: timeout) else {
             throw TimeoutError(duration: timeout ?? .zero)
         }
         record.received()
         return try result.get()
     }
 
-    /// One for all threads that wait, and one task that fills it, however often they ask.
+    /// One for all threads that wait, however often they ask. The task fills it with its last breath.
     private func outcome(on loop: EventLoop) -> BlockingOutcome<Success> {
         let (outcome, isNew) = blockingOutcome.withLock { stored in
             if let stored { return (stored, false) }
-            let new = BlockingOutcome<Success>()
+            let new = BlockingOutcome<Success>(loop.waitSpin)
             stored = new
             return (new, true)
         }
-        if isNew {
-            // The task and not `self`: a handle that is dropped is still known as dropped.
-            loop.startDetached { [task] in outcome.fill(await task.result) }
-        }
+        // It may have ended meanwhile.
+        if isNew, !record.add(outcome), let result = record.outcome { outcome.fill(result) }
         return outcome
     }
 }

@@ -1,16 +1,17 @@
-import Synchronization
+public import Synchronization
 
 /// A task that ``EventLoop/spawn(name:_:)`` started.
 ///
 /// The loop keeps the task alive, whether or not the handle is kept. If the task ends with an error, and the handle is gone
 /// without anybody having asked for ``value``, the error is reported through ``EventLoop/Options/exceptionHandler``.
 public final class LoopTask<Success: Sendable>: Sendable {
-    let task: Task<Success, any Error>
-    let record: TaskRecord
+    @usableFromInline let task: Task<Success, any Error>
+    @usableFromInline let record: ValueRecord<Success>
     /// Where threads wait: made by the first ``wait(timeout:)``.
-    let blockingOutcome = Mutex<BlockingOutcome<Success>?>(nil)
+    @usableFromInline let blockingOutcome = Mutex<BlockingOutcome<Success>?>(nil)
 
-    init(_ task: Task<Success, any Error>, _ record: TaskRecord) {
+    @inlinable
+    init(_ task: Task<Success, any Error>, _ record: ValueRecord<Success>) {
         self.task = task
         self.record = record
     }
@@ -35,7 +36,7 @@ public final class LoopTask<Success: Sendable>: Sendable {
     ///
     /// Cancel safety: cancelling the waiter does not cancel the task, nor end the wait: await it in a group, or forward the
     /// cancellation with `withTaskCancellationHandler`, if that is wanted.
-    public var value: Success {
+    @inlinable public var value: Success {
         get async throws {
             record.received()
             return try await task.value
@@ -43,7 +44,7 @@ public final class LoopTask<Success: Sendable>: Sendable {
     }
 
     /// What the task returns or throws.
-    public var result: Result<Success, any Error> {
+    @inlinable public var result: Result<Success, any Error> {
         get async {
             record.received()
             return await task.result

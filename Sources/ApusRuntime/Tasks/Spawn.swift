@@ -13,21 +13,23 @@ extension EventLoop {
     ///
     /// - Parameter name: shown by reports and debuggers.
     @discardableResult
+    @inlinable  // for the type of the value, whose metadata code for all types would ask for at each step
     public func spawn<Success: Sendable>(
         name: String? = nil,
         _ body: @escaping @Sendable () async throws -> Success
     ) -> LoopTask<Success> {
-        let record = TaskRecord(name: name, loop: self)
-        let id = registry.insert(record)
+        let record = ValueRecord<Success>(name: name, loop: self)
+        let id = register(record)
         let task = Task(name: name, executorPreference: self) {
+            let named = self.nameBegins(name)
             do {
-                let value = try await self.named(name, body)
-                self.registry.remove(id)
-                record.finished(nil)
+                let value = try await body()
+                self.ended(id, named)
+                record.finished(with: value)
                 return value
             } catch {
-                self.registry.remove(id)
-                record.finished(error)
+                self.ended(id, named)
+                record.failed(with: error)
                 throw error
             }
         }
@@ -37,6 +39,7 @@ extension EventLoop {
 
     /// Starts a task on the loop of this thread, or on ``shared`` if there is none.
     @discardableResult
+    @inlinable
     public static func spawn<Success: Sendable>(
         name: String? = nil,
         _ body: @escaping @Sendable () async throws -> Success
@@ -76,7 +79,7 @@ extension EventLoop {
     func startRoot(_ record: TaskRecord, _ body: @escaping @Sendable () async -> Void) {
         let name = record.name
         let task = Task(name: name, executorPreference: self) {
-            try? await self.named(name, body)
+            await self.named(name, body)
         }
         record.started { task.cancel() }
     }
@@ -96,16 +99,32 @@ extension EventLoop {
         Task(executorPreference: executor) { body() }
     }
 
-    /// In debug mode, makes the task's name known to the watchdog while it runs.
-    private func named<Success: Sendable>(
-        _ name: String?,
-        _ body: @Sendable () async throws -> Success
-    ) async throws -> Success {
-        guard let name, state.pointee.monitor != nil else { return try await body() }
+    @usableFromInline
+    func register(_ record: TaskRecord) -> UInt64 { registry.insert(record) }
+
+    @usableFromInline
+    func ended(_ id: UInt64, _ named: UInt64) {
+        nameEnds(named)
+        registry.remove(id)
+    }
+
+    /// In debug mode, makes the running task's name known to the watchdog until ``nameEnds(_:)``, which takes what this returns.
+    @usableFromInline
+    func nameBegins(_ name: String?) -> UInt64 {
+        guard let name, state.pointee.monitor != nil else { return 0 }
         let id = currentTaskID()
         registry.setName(name, of: id)
-        defer { registry.setName(nil, of: id) }
-        return try await body()
+        return id
+    }
+
+    private func nameEnds(_ id: UInt64) {
+        if id != 0 { registry.setName(nil, of: id) }
+    }
+
+    private func named(_ name: String?, _ body: @Sendable () async -> Void) async {
+        let named = nameBegins(name)
+        await body()
+        nameEnds(named)
     }
 }
 

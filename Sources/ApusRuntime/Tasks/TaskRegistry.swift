@@ -40,7 +40,9 @@ struct TaskRegistry: ~Copyable, Sendable {
 }
 
 /// One started task, as its handle, its loop and itself share it.
-final class TaskRecord: Sendable {
+// @unchecked: for ``ValueRecord`` only; all that is here is locked.
+@usableFromInline
+class TaskRecord: @unchecked Sendable {
     private struct State {
         var cancel: (@Sendable () -> Void)?
         var error: (any Error)?
@@ -50,6 +52,8 @@ final class TaskRecord: Sendable {
         var isReceived = false
         var isAbandoned = false
         var waiters: [UnsafeContinuation<Void, Never>] = []
+        /// Where threads wait for the value.
+        var blocked: (any BlockedThreads)?
         /// Who else wants to see the end, and how often.
         var watches: [ObjectIdentifier: (watch: TaskWatch, count: Int)] = [:]
     }
@@ -58,13 +62,15 @@ final class TaskRecord: Sendable {
     let loop: EventLoop
     private let state = Mutex(State())
 
+    @usableFromInline
     init(name: String?, loop: EventLoop) {
         self.name = name
         self.loop = loop
     }
 
     /// Gives the record the means to cancel its task, which it may have been asked to do before.
-    func started(cancel: @escaping @Sendable () -> Void) {
+    @usableFromInline
+    final func started(cancel: @escaping @Sendable () -> Void) {
         let isCancelled = state.withLock { state in
             if !state.isFinished { state.cancel = cancel }
             return state.isCancelled
@@ -72,7 +78,7 @@ final class TaskRecord: Sendable {
         if isCancelled { cancel() }
     }
 
-    func cancel() {
+    final func cancel() {
         let cancel = state.withLock { state in
             state.isCancelled = true
             return state.cancel
@@ -80,31 +86,48 @@ final class TaskRecord: Sendable {
         cancel?()
     }
 
-    func finished(_ error: (any Error)?) {
-        let (waiters, watches, lost) = state.withLock { state in
+    /// - Returns: where threads wait: the caller, who has the value, fills it.
+    @discardableResult
+    @usableFromInline
+    final func finished(_ error: (any Error)?) -> (any BlockedThreads)? {
+        let (waiters, watches, lost, blocked) = state.withLock { state in
             state.isFinished = true
             state.cancel = nil
             state.error = error
             defer {
                 state.waiters = []
                 state.watches = [:]
+                state.blocked = nil
             }
-            return (state.waiters, state.watches, Self.takeLost(&state))
+            return (state.waiters, state.watches, Self.takeLost(&state), state.blocked)
         }
         for waiter in waiters { waiter.resume() }
         for (watch, count) in watches.values {
             for _ in 0..<count { watch.taskEnded(error) }
         }
         if let lost { report(lost) }
+        return blocked
+    }
+
+    /// Whether the task has ended, and what it threw.
+    final var end: (error: (any Error)?, isFinished: Bool) { state.withLock { ($0.error, $0.isFinished) } }
+
+    /// Has `blocked` given to who calls ``finished(_:)``. Returns false if that has been called.
+    final func add(_ blocked: any BlockedThreads) -> Bool {
+        state.withLock { state in
+            if !state.isFinished { state.blocked = blocked }
+            return !state.isFinished
+        }
     }
 
     /// Somebody has the error, or will.
-    func received() {
+    @usableFromInline
+    final func received() {
         state.withLock { $0.isReceived = true }
     }
 
     /// The handle is gone: from now on nobody can ask.
-    func abandoned() {
+    final func abandoned() {
         let lost = state.withLock { state in
             state.isAbandoned = true
             return Self.takeLost(&state)
@@ -112,7 +135,7 @@ final class TaskRecord: Sendable {
         if let lost { report(lost) }
     }
 
-    func waitUntilFinished() async {
+    final func waitUntilFinished() async {
         await withUnsafeContinuation { continuation in
             let isFinished = state.withLock { state in
                 if !state.isFinished { state.waiters.append(continuation) }
@@ -122,10 +145,10 @@ final class TaskRecord: Sendable {
         }
     }
 
-    var isFinished: Bool { state.withLock { $0.isFinished } }
+    final var isFinished: Bool { state.withLock { $0.isFinished } }
 
     /// Tells `watch` when the task has ended, at once if it has.
-    func add(_ watch: TaskWatch) {
+    final func add(_ watch: TaskWatch) {
         let (isFinished, error) = state.withLock { state in
             if !state.isFinished { state.watches[ObjectIdentifier(watch), default: (watch, 0)].count += 1 }
             return (state.isFinished, state.error)
@@ -133,7 +156,7 @@ final class TaskRecord: Sendable {
         if isFinished { watch.taskEnded(error) }
     }
 
-    func remove(_ watch: TaskWatch) {
+    final func remove(_ watch: TaskWatch) {
         state.withLock { _ = $0.watches.removeValue(forKey: ObjectIdentifier(watch)) }
     }
 
@@ -145,5 +168,34 @@ final class TaskRecord: Sendable {
 
     private func report(_ error: any Error) {
         EventLoop.reportUnhandled(error, of: name, on: loop)
+    }
+}
+
+/// A record that keeps the task's value, for threads that ask for it when the task has ended: only asynchronous code can ask the task.
+// @unchecked: `value` is set once, before the record says that the task has ended, and looked at only by who has seen that.
+@usableFromInline
+final class ValueRecord<Success: Sendable>: TaskRecord, @unchecked Sendable {
+    @usableFromInline var value: Success?
+
+    @inlinable
+    override init(name: String?, loop: EventLoop) { super.init(name: name, loop: loop) }
+
+    @inlinable
+    func finished(with value: Success) {
+        self.value = value
+        if let blocked = finished(nil) { blocked.fill(with: Result<Success, any Error>.success(value)) }
+    }
+
+    @inlinable
+    func failed(with error: any Error) {
+        if let blocked = finished(error) { blocked.fill(with: Result<Success, any Error>.failure(error)) }
+    }
+
+    /// What the task has ended with, if it has.
+    var outcome: Result<Success, any Error>? {
+        let end = end
+        guard end.isFinished else { return nil }
+        if let error = end.error { return .failure(error) }
+        return value.map { .success($0) }
     }
 }

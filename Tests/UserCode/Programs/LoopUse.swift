@@ -7,6 +7,7 @@ enum LoopUse {
         var options = EventLoop.Options()
         options.name = "mine"
         options.signals = .none
+        options.shuffleSeed = 42
         options.exceptionHandler = { print("unhandled: \($0)") }
         try await EventLoop.with(options) {
             guard let loop = EventLoop.current else { throw Unexpected(description: "a loop runs here") }
