@@ -189,6 +189,7 @@ extension EventLoop {
             case .call(let body): EventLoop.shared.post(.call(body))
             }
         }
+        if options.debug { DebugReports.finish() }
     }
 
     func startMonitor() {
@@ -196,7 +197,7 @@ extension EventLoop {
         let monitor = BlockMonitor(
             configuration: .init(threshold: options.blockThreshold),
             loopDescription: name,
-            taskName: { [registry = RegistryReference(self)] in registry.loop.registry.name(of: $0) },
+            task: { [registry = RegistryReference(self)] in registry.loop.registry.tracked($0) },
             report: options.onBlock ?? { [logger] in logger.warning("\($0)") }
         )
         monitor.start()

@@ -4,8 +4,10 @@ struct ChildEnd<Success: Sendable>: Sendable {
     var index: Int
     var result: Result<Success, any Error>
 
-    init(index: Int, _ body: @Sendable () async throws -> Success) async {
+    init(index: Int, _ tracking: ChildTracking?, _ body: @Sendable () async throws -> Success) async {
         self.index = index
+        let tracking = tracking?.begin(index)
+        defer { tracking?.end() }
         do {
             result = .success(try await body())
         } catch {
@@ -45,7 +47,7 @@ struct Losers<Success: Sendable>: Sendable {
         if let onFailure {
             if !(error is CancellationError) { onFailure(error) }
         } else {
-            EventLoop.reportUnhandled(error, of: "\(name)[\(index)]", on: loop)
+            EventLoop.reportUnhandled(error, of: name, child: index, on: loop)
         }
     }
 }

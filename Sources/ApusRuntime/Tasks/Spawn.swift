@@ -20,18 +20,21 @@ extension EventLoop {
         let record = TaskRecord(name: name, loop: self)
         let id = registry.insert(record)
         let task = Task(name: name, executorPreference: self) {
+            let tracking = self.tracks(record)
             do {
-                let value = try await self.named(name, body)
+                let value = try await body()
+                tracking?.end()
                 self.registry.remove(id)
                 record.finished(nil)
                 return value
             } catch {
+                tracking?.end()
                 self.registry.remove(id)
                 record.finished(error)
                 throw error
             }
         }
-        record.started { task.cancel() }
+        record.started(at: address(of: task)) { task.cancel() }
         return LoopTask(task, record)
     }
 
@@ -52,7 +55,13 @@ extension EventLoop {
         _ body: @escaping @Sendable () async throws -> Success
     ) async throws -> Success {
         if isForked { throw LoopError.forked(name) }
-        let task = Task(executorPreference: self) { try await body() }
+        let creation = options.debug ? TaskCreation() : nil
+        let task = Task(executorPreference: self) {
+            guard let creation else { return try await body() }
+            let tracking = self.track(creation, name: "hop")
+            defer { tracking.end() }
+            return try await body()
+        }
         return try await withTaskCancellationHandler {
             try await task.value
         } onCancel: {
@@ -65,27 +74,38 @@ extension EventLoop {
         let record = TaskRecord(name: nil, loop: self)
         let id = registry.insert(record)
         let task = Task(executorPreference: self) {
+            let tracking = self.tracks(record)
             await body()
+            tracking?.end()
             self.registry.remove(id)
             record.finished(nil)
         }
-        record.started { task.cancel() }
+        record.started(at: address(of: task)) { task.cancel() }
     }
 
     /// Starts the task that a loop runs for. It never throws: it stores its outcome.
     func startRoot(_ record: TaskRecord, _ body: @escaping @Sendable () async -> Void) {
-        let name = record.name
-        let task = Task(name: name, executorPreference: self) {
-            try? await self.named(name, body)
+        let id = registry.insertRoot(record)
+        let task = Task(name: record.name, executorPreference: self) {
+            record.begins(at: UInt(bitPattern: swift_task_getCurrent()))
+            let tracking = self.tracks(record)
+            await body()
+            tracking?.end()
+            self.registry.removeRoot(id)
         }
-        record.started { task.cancel() }
+        record.started(at: address(of: task)) { task.cancel() }
     }
 
     /// Runs a closure of the caller's in a task that the caller's cancellation does not reach, with the caller's isolation and the
     /// executor that its task prefers, and awaits it.
     static func runUncancelled<Success>(_ body: CallersBody<Success>, isolation: isolated (any Actor)?) async {
         let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
-        await Task(executorPreference: executor) { await body.run(isolation: isolation) }.value
+        let debugged = current.flatMap { $0.options.debug ? (loop: $0, creation: TaskCreation()) : nil }
+        await Task(executorPreference: executor) {
+            let tracking = debugged.map { $0.loop.track($0.creation, name: "withShield") }
+            await body.run(isolation: isolation)
+            tracking?.end()
+        }.value
     }
 
     /// Starts a task on another executor. It inherits the caller's task-local values, which is why offloaded calls are tasks.
@@ -95,19 +115,10 @@ extension EventLoop {
     ) -> Task<Success, Never> {
         Task(executorPreference: executor) { body() }
     }
-
-    /// In debug mode, makes the task's name known to the watchdog while it runs.
-    private func named<Success: Sendable>(
-        _ name: String?,
-        _ body: @Sendable () async throws -> Success
-    ) async throws -> Success {
-        guard let name, state.pointee.monitor != nil else { return try await body() }
-        let id = currentTaskID()
-        registry.setName(name, of: id)
-        defer { registry.setName(nil, of: id) }
-        return try await body()
-    }
 }
+
+/// Where the runtime keeps a task: for looking at it, while something keeps it alive.
+private func address<Success, Failure>(of task: Task<Success, Failure>) -> UInt { unsafeBitCast(task, to: UInt.self) }
 
 /// The runtime's id of the task that runs on this thread.
 func currentTaskID() -> UInt64 {
