@@ -34,7 +34,8 @@ public struct CallTrace: Sendable, Hashable, CustomStringConvertible {
         CallTrace(
             addresses: [UInt](unsafeUninitializedCapacity: limit) { buffer, count in
                 buffer[0] = function + 1
-                count = 1 + apus_bt_async_trace(context, buffer.baseAddress! + 1, buffer.count - 1)
+                let rest = UnsafeMutableBufferPointer(rebasing: buffer[1...])
+                count = 1 + apus_bt_async_trace(context, rest.baseAddress, rest.count)
             }
         )
     }

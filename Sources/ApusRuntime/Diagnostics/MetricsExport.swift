@@ -65,6 +65,7 @@ private final class MetricsExportCore {
         (50, "0.5"), (90, "0.9"), (99, "0.99"), (99.9, "0.999"), (100, "1"),
     ]
 
+    // Unowned: loops are never freed.
     private unowned(unsafe) let loop: EventLoop
     private let interval: Duration
     private let ready: Gauge

@@ -127,6 +127,7 @@ extension EventLoop {
         return result
     }
 
+    /// A continuation is one word: its task's address.
     private func address(of continuation: UnsafeContinuation<WaitOutcome, Never>) -> UInt {
         unsafeBitCast(continuation, to: UInt.self)
     }
