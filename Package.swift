@@ -90,6 +90,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         // Neighbours, for tests only: NeighbourTests import them beside Apus. Who depends on Apus does not get them.
         .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.4"),
@@ -110,7 +111,7 @@ let package = Package(
         // Runtime.
         .target(
             name: "ApusRuntime",
-            dependencies: ["CApus", .dequeModule, .heapModule, .logging],
+            dependencies: ["CApus", .dequeModule, .heapModule, .logging, .metrics],
             // The main queue's two entry points (MainQueue.swift) live in libdispatch, which Swift links anyway.
             linkerSettings: [.linkedLibrary("dispatch")]
         ),
@@ -146,7 +147,10 @@ let package = Package(
 
         // Tests.
         .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),
-        .testTarget(name: "ApusRuntimeTests", dependencies: ["ApusRuntime", "ApusTesting", "CApus", .logging]),
+        .testTarget(
+            name: "ApusRuntimeTests",
+            dependencies: ["ApusRuntime", "ApusTesting", "CApus", .logging, .metrics]
+        ),
         .testTarget(
             name: "ApusNetTests",
             dependencies: ["ApusNet", "ApusRuntime", "ApusTesting", .logging, .openSSL]
@@ -184,6 +188,7 @@ extension Target.Dependency {
     static let dequeModule = product(name: "DequeModule", package: "swift-collections")
     static let heapModule = product(name: "HeapModule", package: "swift-collections")
     static let logging = product(name: "Logging", package: "swift-log")
+    static let metrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let openSSL = target(name: "COpenSSL", condition: .when(traits: ["TLS"]))
     static let asyncAlgorithms = product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")

@@ -159,3 +159,70 @@ void apus_bt_gate_open(apus_bt_gate *gate) {
     pthread_cond_broadcast(&gate->opened);
     pthread_mutex_unlock(&gate->lock);
 }
+
+// --- What the Swift runtime says about tasks ---------------------------------------------------------------------
+
+// Weak: a runtime that no longer has them leaves NULL, in a statically linked program too.
+extern const uint32_t _swift_concurrency_debug_internal_layout_version __attribute__((weak));
+extern const size_t _swift_concurrency_debug_asyncTaskSize __attribute__((weak));
+extern const void *const _swift_concurrency_debug_asyncTaskMetadata __attribute__((weak));
+extern const bool _swift_concurrency_debug_supportsPriorityEscalation __attribute__((weak));
+
+struct apus_bt_task_runtime apus_bt_task_runtime(void) {
+    struct apus_bt_task_runtime found = {-1, 0, 0, true};
+    if (&_swift_concurrency_debug_internal_layout_version != NULL)
+        found.layout_version = _swift_concurrency_debug_internal_layout_version;
+    if (&_swift_concurrency_debug_asyncTaskSize != NULL) found.task_size = _swift_concurrency_debug_asyncTaskSize;
+    if (&_swift_concurrency_debug_asyncTaskMetadata != NULL)
+        found.task_metadata = (uintptr_t)_swift_concurrency_debug_asyncTaskMetadata;
+    if (&_swift_concurrency_debug_supportsPriorityEscalation != NULL)
+        found.escalates = _swift_concurrency_debug_supportsPriorityEscalation;
+    return found;
+}
+
+/// Where the file that `address` was loaded from begins in memory; 0 if it was loaded from none.
+static uintptr_t image_of(uintptr_t address) {
+    Dl_info info;
+    return dladdr((void *)address, &info) == 0 ? 0 : (uintptr_t)info.dli_fbase;
+}
+
+extern void *swift_task_getCurrent(void);
+
+size_t apus_bt_call_trace(uintptr_t *frames, size_t capacity) {
+    // Asking for a thread's bounds reads a file on the main thread.
+    static _Thread_local uintptr_t high;
+    uintptr_t low;
+    if (high == 0 && apus_bt_stack_bounds(&low, &high) != 0) return 0;
+    const uintptr_t runtime = image_of((uintptr_t)&swift_task_getCurrent);
+    const int knows_runtime = runtime != image_of((uintptr_t)&apus_bt_call_trace);
+    size_t count = 0;
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    low = frame;
+    while (count < capacity && frame >= low && frame <= high - 16 && frame % sizeof(uintptr_t) == 0) {
+        const uintptr_t *words = (const uintptr_t *)frame;
+        const uintptr_t image = image_of(words[1]);
+        // A function that the runtime has called, or behind whose frame there is no return address (it has made room there for a call in
+        // its place), is asynchronous. Who awaits it is not on the stack but in its context, which lies below the frame.
+        if ((knows_runtime && image == runtime) || image == 0) {
+            const size_t more = apus_bt_async_trace(words[-1], frames + count, capacity - count);
+            if (more > 0) return count + more;
+        }
+        if (image != 0) frames[count++] = words[1];
+        low = frame + 16;
+        frame = words[0];
+    }
+    return count;
+}
+
+size_t apus_bt_async_trace(uintptr_t context, uintptr_t *frames, size_t capacity) {
+    size_t count = 0;
+    uintptr_t words[2];
+    while (count < capacity && context != 0 && context % sizeof(uintptr_t) == 0) {
+        if (apus_bt_read_memory(context, words, sizeof words) != sizeof words || image_of(words[1]) == 0) break;
+        // A function to go on in begins here, where a return address would be behind a call: one more makes them alike.
+        frames[count++] = words[1] + 1;
+        if (words[0] == context) break;
+        context = words[0];
+    }
+    return count;
+}

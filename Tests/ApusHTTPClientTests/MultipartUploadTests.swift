@@ -1,6 +1,7 @@
 import ApusHTTPClient
 import ApusRuntime
 import ApusTesting
+import ApusWire
 import Foundation
 import HTTPTypes
 import Testing

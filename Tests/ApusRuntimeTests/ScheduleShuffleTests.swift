@@ -75,7 +75,7 @@ struct ScheduleShuffleTests {
             if Int.random(in: 0..<5, using: &random) < 3 {
                 // The runtime aligns jobs to 16 bytes; nobody runs these.
                 next += 16
-                queue.append(ReadyJob(unsafeBitCast(next, to: UnownedJob.self), isSerial: false))
+                queue.append(ReadyJob(unsafeBitCast(next, to: UnownedJob.self), .own))
                 model.insert(next)
             } else {
                 let number = queue.isEmpty ? 0 : Int.random(in: 0..<queue.count, using: &random)

@@ -19,6 +19,7 @@ enum HopCheck {
                 await report.attempt("thread changes") { try await check.threadChanges() }
                 await report.attempt("several loops") { try await check.severalLoops() }
                 await report.attempt("waits") { try await check.waits() }
+                await report.attempt("task lists") { try await check.taskLists() }
                 await check.end()
             }
         } catch {

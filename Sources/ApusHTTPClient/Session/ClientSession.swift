@@ -44,7 +44,7 @@ public final class ClientSession: Sendable {
 
     deinit {
         guard let core = bound.load(ordering: .acquiring)?.takeRetainedValue() else { return }
-        core.loop.perform { core.close() }
+        core.loop.perform { core.drop() }
     }
 
     /// Makes a session, runs `body` with it, and closes it, whether `body` returns, throws or is cancelled.

@@ -31,6 +31,9 @@ final class SessionCore: @unchecked Sendable {
         case none(WaitOutcome)
     }
 
+    /// Debug mode: where the session was made.
+    private let site: CallTrace?
+
     init(
         loop: EventLoop,
         configuration: ClientSession.Configuration,
@@ -39,6 +42,7 @@ final class SessionCore: @unchecked Sendable {
         self.loop = loop
         self.configuration = configuration
         self.connector = connector
+        site = loop.resourceSite
         defaultLimits = StageLimits(configuration.timeouts)
         idleNanoseconds = max(0, configuration.pool.idleTimeout.clampedNanoseconds)
         pool = ConnectionPool(limit: configuration.pool.limit, limitPerHost: configuration.pool.limitPerHost)
@@ -302,6 +306,14 @@ final class SessionCore: @unchecked Sendable {
     // MARK: The end
 
     /// Closes every connection; requests under way fail with `.sessionClosed`. Safe twice, and on a closed loop.
+    /// The last reference to the session is gone. With nothing open there was nothing to close.
+    func drop() {
+        if !isClosed, pool.open > 0 {
+            loop.reportUnclosed("A ClientSession with \(pool.open) open connections", madeAt: site)
+        }
+        close()
+    }
+
     func close() {
         guard !isClosed else { return }
         isClosed = true

@@ -1,5 +1,6 @@
 import ApusRuntime
 import CApus
+import Logging
 import Synchronization
 
 /// The machine's own resolver, getaddrinfo(3), with what it lacks: a cache, one query for all who ask for the same name, and threads
@@ -102,6 +103,8 @@ public final class SystemResolver: Resolver {
         let loop = EventLoop.current
         loop?.beginExternalWork()
         defer { loop?.endExternalWork() }
+        let beginning = loop?.options.debug == true ? apus_monotonic_now() : nil
+        defer { if let loop, let beginning { Self.noteSlowness(of: name, since: beginning, on: loop) } }
         let id = state.withLock { state in
             state.nextID += 1
             return state.nextID
@@ -112,6 +115,15 @@ public final class SystemResolver: Resolver {
             stopWaiting(for: name, id)
         }
         return try outcome.get().map { $0.with(port: port) }
+    }
+
+    /// In debug mode, from this many nanoseconds on a look-up is worth a line: asyncio's limit.
+    private static let slowness: Int64 = 100_000_000
+
+    private static func noteSlowness(of name: String, since beginning: Int64, on loop: EventLoop) {
+        let length = apus_monotonic_now() &- beginning
+        guard length >= slowness else { return }
+        loop.options.logger.info("Looking up “\(name)” took \(length / 1_000_000) ms.")
     }
 
     // MARK: Waiting

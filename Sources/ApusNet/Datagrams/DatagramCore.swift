@@ -23,6 +23,7 @@ final class DatagramCore {
     let remoteAddress: SocketAddress?
     private let takesBothFamilies: Bool
     private var isOpen = true
+    private let site: CallTrace?
     private var isReceiving = false
     /// Where a batch is received; made by the first one.
     private var memory: UnsafeMutableRawBufferPointer?
@@ -47,8 +48,16 @@ final class DatagramCore {
             Socket.close(fd)
             throw error
         }
+        site = loop.resourceSite
         senders = RoomQueue(for: descriptor, on: loop)
         if remoteAddress == nil { descriptor.watch(self, idleDeadline: .max) }
+    }
+
+    /// The last reference to the socket is gone.
+    func drop() {
+        guard isOpen else { return }
+        loop.reportUnclosed("The UDP socket \(localAddress) (descriptor \(fd))", madeAt: site)
+        close()
     }
 
     func close() {

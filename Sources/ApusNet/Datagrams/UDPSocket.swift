@@ -38,7 +38,7 @@ public final class UDPSocket: Sendable {
     }
 
     /// On the loop's thread, whoever drops the last reference.
-    deinit { bound.perform { $0.close() } }
+    deinit { bound.perform { $0.drop() } }
 
     // MARK: Making
 

@@ -13,6 +13,7 @@ package final class ListenerCore {
     private let file: SocketFile?
     private let prepare: (Int32) -> Void
     private var isOpen = true
+    private let site: CallTrace?
 
     /// What ``serve(_:)`` keeps count of.
     private(set) var connections = 0
@@ -41,6 +42,7 @@ package final class ListenerCore {
     ) throws {
         self.loop = loop
         self.name = name
+        site = loop.resourceSite
         self.file = file
         self.prepare = prepare
         sockets = []
@@ -142,6 +144,13 @@ package final class ListenerCore {
         room?.fire()
     }
 
+    /// The last reference to the listener is gone.
+    func drop() {
+        guard isOpen else { return }
+        loop.reportUnclosed("The listener on \(name)", madeAt: site)
+        close()
+    }
+
     // MARK: Serving
 
     /// What a connection is given to: the public stream type is made of the core.
@@ -173,7 +182,7 @@ package final class ListenerCore {
                         continue
                     }
                     let transport = try await accept(deadline: .max)
-                    let stream = LoopBound(StreamCore(transport, on: loop), on: loop)
+                    let stream = LoopBound(StreamCore(transport, on: loop, isServed: true), on: loop)
                     begin(stream.value)
                     group.addTask { await bound.value.run(stream, handler) }
                     await loop.yieldIfSliceIsOver()
@@ -196,10 +205,14 @@ package final class ListenerCore {
 
     private func run(_ stream: LoopBound<StreamCore>, _ handler: Handler) async {
         let core = stream.value
+        let tracking = loop.tracking("\(name): connection of \(peer(of: core))")
+        defer { tracking?.end() }
+        // The handler's stream may be gone, and so closed, when its error comes.
+        let fd = core.transport.descriptor.fd
         do {
             try await core.guarding { try await handler(StreamHandle(core, on: loop)) }
         } catch {
-            report(error, from: core)
+            report(error, from: core, fd)
         }
         core.close()
         connections -= 1
@@ -210,8 +223,8 @@ package final class ListenerCore {
     }
 
     /// A handler's error ends its connection, not the server: asyncio's rule. That peers go away is no news.
-    private func report(_ error: any Error, from stream: StreamCore) {
-        let peer = stream.transport.remoteAddress?.description ?? "a peer"
+    private func report(_ error: any Error, from stream: StreamCore, _ fd: Int32) {
+        let peer = peer(of: stream)
         switch error {
         case is CancellationError: return
         case let failure as HandshakeFailure:
@@ -221,8 +234,19 @@ package final class ListenerCore {
         where [.connectionReset, .brokenPipe, .unexpectedEnd, .closed, .timedOut].contains(error.code):
             loop.options.logger.debug("The connection of \(peer) to \(name) ended: \(error)")
         default:
-            loop.options.logger.error("The handler of the connection of \(peer) to \(name) threw an error: \(error)")
+            var report = UnhandledError(
+                message: "The handler of the connection of \(peer) to \(name) threw an error",
+                error: error,
+                advice: "It ended the connection, and not the server. Catch it in the handler.",
+                loop: loop.name
+            )
+            report.fileDescriptor = fd
+            loop.report(report)
         }
+    }
+
+    private func peer(of stream: StreamCore) -> String {
+        stream.transport.remoteAddress?.description ?? "a peer"
     }
 
     /// Waits until all connections have ended, or the grace of ``shutdown(grace:)`` is over.

@@ -14,7 +14,7 @@ package final class ListenerHandle: Sendable {
     package var core: ListenerCore { bound.value }
 
     /// On the loop's thread, whoever drops the last reference.
-    deinit { bound.perform { $0.close() } }
+    deinit { bound.perform { $0.drop() } }
 
     /// The next connection. Loop thread only.
     package func acceptTransport(deadline: Int64 = .max) async throws -> any Transport {

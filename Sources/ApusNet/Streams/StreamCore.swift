@@ -17,9 +17,14 @@ package final class StreamCore {
     @exclusivity(unchecked) private var guardedTask: UnsafeMutableRawPointer?
     private unowned(unsafe) let loop: EventLoop
 
-    package init(_ transport: any Transport, on loop: EventLoop) {
+    /// Debug mode: where the stream was made, if its user is to close it.
+    private let site: CallTrace?
+
+    /// - Parameter isServed: whoever made it closes it, and not its user.
+    package init(_ transport: any Transport, on loop: EventLoop, isServed: Bool = false) {
         self.transport = transport
         self.loop = loop
+        site = isServed ? nil : loop.resourceSite
         socket = transport as? SocketTransport
     }
 
@@ -184,6 +189,15 @@ package final class StreamCore {
     func finishSending() { transport.finishSending() }
 
     package func close() { transport.close() }
+
+    /// The last reference to the stream is gone.
+    func drop() {
+        if site != nil, transport.descriptor.isOpen {
+            let peer = transport.remoteAddress.map { " to \($0)" } ?? ""
+            loop.reportUnclosed("A stream\(peer) (descriptor \(transport.descriptor.fd))", madeAt: site)
+        }
+        close()
+    }
 
     package func abort() { transport.abort() }
 

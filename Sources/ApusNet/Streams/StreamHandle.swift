@@ -14,7 +14,7 @@ package struct StreamHandle: Sendable {
     package var core: StreamCore { bound.value }
 
     /// Closes, from a `deinit`: on the loop's thread, whoever drops the last reference.
-    package func dropped() { bound.perform { $0.close() } }
+    package func dropped() { bound.perform { $0.drop() } }
 
     @inline(__always)
     package func read(into buffer: inout [UInt8], startingAt offset: Int, timeout: Duration?) async throws -> Int {

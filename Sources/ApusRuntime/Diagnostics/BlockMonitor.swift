@@ -26,18 +26,18 @@ package final class BlockMonitor: Sendable {
     private let hasStarted = Atomic<Bool>(false)
 
     /// - Parameters:
-    ///   - taskName: maps a task's id (`swift_task_getJobTaskId`) to its name; called on the watchdog's thread.
+    ///   - task: what is known of the task with an id (`swift_task_getJobTaskId`); called on the watchdog's thread.
     ///   - report: neither closure is let go before the monitor is; a loop that owns its monitor is not captured by them.
-    package init(
+    init(
         configuration: Configuration,
         loopDescription: String,
-        taskName: @escaping @Sendable (UInt64) -> String?,
+        task: @escaping @Sendable (UInt64) -> TrackedTask?,
         report: @escaping @Sendable (BlockReport) -> Void
     ) {
         core = Watchdog(
             threshold: configuration.threshold,
             loop: loopDescription,
-            taskName: taskName,
+            task: task,
             report: report
         )
     }

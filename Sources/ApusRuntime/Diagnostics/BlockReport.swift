@@ -69,6 +69,8 @@ public struct BlockReport: Sendable, CustomStringConvertible {
     public var frames: [Frame]
     /// What the thread was doing.
     public var threadState: ThreadState
+    /// Where the task was started, if Apus started it.
+    public var creationSite: CallTrace?
 
     /// The innermost frame of the program's own code: the line to look at.
     public var culprit: Frame? {
@@ -92,6 +94,7 @@ public struct BlockReport: Sendable, CustomStringConvertible {
             text += " (threshold \(Self.text(threshold)))"
             if let place { text += ": \(place)" }
             text += "\n  \(hint)"
+            if let site = creationSite?.place { text += "\n  The task was started by \(site.place)." }
             for (index, frame) in frames.enumerated() {
                 let number = String(index)
                 text += "\n  \(number)\(String(repeating: " ", count: max(1, 4 - number.utf8.count)))\(frame)"

@@ -9,7 +9,7 @@ final class Watchdog: Sendable {
 
     private let threshold: Duration
     private let loop: String
-    private let taskName: @Sendable (UInt64) -> String?
+    private let task: @Sendable (UInt64) -> TrackedTask?
     private let report: @Sendable (BlockReport) -> Void
     private let gate = Gate()
     /// Held while a job is looked at and reported.
@@ -29,12 +29,12 @@ final class Watchdog: Sendable {
     init(
         threshold: Duration,
         loop: String,
-        taskName: @escaping @Sendable (UInt64) -> String?,
+        task: @escaping @Sendable (UInt64) -> TrackedTask?,
         report: @escaping @Sendable (BlockReport) -> Void
     ) {
         self.threshold = threshold
         self.loop = loop
-        self.taskName = taskName
+        self.task = task
         self.report = report
     }
 
@@ -102,16 +102,18 @@ final class Watchdog: Sendable {
 
         let sample = StackSampler.sample(thread) { job.isRunning(found.ticket) }
         let isStillHolding = job.isRunning(found.ticket)
+        let known = found.kind == .task ? task(found.taskID) : nil
         var message = BlockReport(
             phase: .holding,
             kind: found.kind,
-            taskName: found.kind == .task ? taskName(found.taskID) : nil,
+            taskName: known?.name,
             taskID: found.kind == .task ? found.taskID : nil,
             duration: .nanoseconds(MonotonicTime.now() - found.started),
             threshold: threshold,
             loop: loop,
             frames: [],
-            threadState: sample.state
+            threadState: sample.state,
+            creationSite: known?.creationSite
         )
         if isStillHolding {
             message.frames = Symbolicator.frames(for: sample.addresses)

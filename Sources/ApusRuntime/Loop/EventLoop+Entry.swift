@@ -188,6 +188,7 @@ extension EventLoop {
         selector.deallocate()
         while let job = ready.popFirst() { passOn(.job(job)) }
         for item in left { passOn(item) }
+        if options.debug { DebugReports.finish() }
     }
 
     func startMonitor() {
@@ -195,7 +196,7 @@ extension EventLoop {
         let monitor = BlockMonitor(
             configuration: .init(threshold: options.blockThreshold),
             loopDescription: name,
-            taskName: { [registry = RegistryReference(self)] in registry.loop.registry.name(of: $0) },
+            task: { [registry = RegistryReference(self)] in registry.loop.registry.tracked($0) },
             report: options.onBlock ?? { [logger] in logger.warning("\($0)") }
         )
         monitor.start()

@@ -32,13 +32,19 @@ extension EventLoop {
         public var shuffleSeed: UInt64?
         /// What Ctrl-C does.
         public var signals = SignalHandling.interrupt
-        /// Turns on the ``BlockReport`` watchdog and the wrong-use warnings. `APUS_DEBUG=1` in the environment turns it on too.
+        /// Turns on the ``BlockReport`` watchdog, the warnings of wrong use and of what is dropped without being closed, and what
+        /// ``EventLoop/tasks(timeout:)`` and ``UnhandledError`` know of where tasks were started. `APUS_DEBUG=1` in the environment turns
+        /// it on too.
         public var debug = getenv("APUS_DEBUG").map { String(cString: $0) == "1" } ?? false
         /// In debug mode: how long a job may hold the loop before it is reported.
         public var blockThreshold = Duration.milliseconds(100)
         /// In debug mode: takes the reports, on a thread of the watchdog's. Nil writes them to ``logger`` as warnings.
         public var onBlock: (@Sendable (BlockReport) -> Void)?
-        /// Takes the error of a spawned task whose value nobody asked for. Nil writes it to ``logger``.
+        /// Measures how long the loop keeps waiting what has become ready: ``LoopStatistics/lag``. Two looks at the clock for each look at
+        /// the system.
+        public var measuresLag = false
+        /// Takes the errors that nobody receives: of a spawned task whose value nobody asked for, of children whose siblings had decided the
+        /// outcome, of a listener's handlers. Nil writes them to ``logger``.
         public var exceptionHandler: (@Sendable (UnhandledError) -> Void)?
         /// Where ``offload(to:_:)`` goes by default on this loop (``OffloadPool/blocking``): asyncio's `set_default_executor`. Nil for the
         /// process's.
@@ -57,20 +63,5 @@ extension EventLoop {
         var isWholeProcess = false
 
         public init() {}
-    }
-}
-
-/// An error that a spawned task ended with, and that nobody received.
-public struct UnhandledError: Sendable, CustomStringConvertible {
-    /// The task's name, if it was given one.
-    public var taskName: String?
-    /// What the task threw.
-    public var error: any Error
-    /// The loop it ran on.
-    public var loop: String
-
-    public var description: String {
-        "Task \(taskName.map { "“\($0)”" } ?? "without a name") on event loop “\(loop)” ended with an error that nobody received: "
-            + "\(error). Await the `value` of its handle, or catch the error inside."
     }
 }

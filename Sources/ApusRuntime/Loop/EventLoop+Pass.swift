@@ -47,11 +47,14 @@ extension EventLoop {
     private func runWithCare(_ ready: ReadyJob, as executor: UnownedTaskExecutor) {
         guard let monitor = state.pointee.monitor else { return ready.run(preferring: executor) }
         let start = apus_monotonic_now()
-        monitor.jobBegins(taskID: jobTaskID(ready.job), kind: .task)
+        // Before it runs: afterwards it may be gone.
+        let id = jobTaskID(ready.job)
+        monitor.jobBegins(taskID: id, kind: .task)
         ready.run(preferring: executor)
         monitor.jobEnded()
-        let length = Duration.nanoseconds(apus_monotonic_now() &- start)
-        state.pointee.statistics.longestJob = max(state.pointee.statistics.longestJob ?? .zero, length)
+        let length = apus_monotonic_now() &- start
+        state.pointee.statistics.longestJob = max(state.pointee.statistics.longestJob ?? .zero, .nanoseconds(length))
+        registry.ran(id, for: length)
     }
 
     /// Runs a job of a loop that was closed, on this thread, as that loop.
@@ -90,10 +93,12 @@ extension EventLoop {
             timeout = 0
         }
         if timeout != 0, !inbox.prepareToSleep() { timeout = 0 }
+        state.pointee.lag?.lapEnds()
         // Nothing registered and nothing to wait for: no system call can say more than the inbox did.
         if timeout != 0 || state.pointee.descriptors.systemCount > 0 {
             state.pointee.statistics.polls &+= 1
             selector.pointee.wait(timeout: timeout, into: &state.pointee.events)
+            state.pointee.lag?.lapBegins()
             if timeout != 0 {
                 if takeInbox() { state.pointee.hasHeardFromOutside = true } else { inbox.didWake() }
             }
@@ -104,6 +109,8 @@ extension EventLoop {
                 index += 1
             }
             state.pointee.events.removeAll(keepingCapacity: true)
+        } else {
+            state.pointee.lag?.lapBegins()
         }
         if options.clock == .monotonic { state.pointee.now = apus_monotonic_now() }
         fireTimers()

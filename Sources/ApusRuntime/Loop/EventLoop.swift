@@ -69,7 +69,9 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         state = .allocate(capacity: 1)
         state.initialize(to: LoopState())
         state.pointee.readyOrder = options.shuffleSeed.map { ReadyOrder(seed: $0) }
-        if options.clock == .monotonic { state.pointee.now = apus_monotonic_now() }
+        state.pointee.beginning = apus_monotonic_now()
+        if options.clock == .monotonic { state.pointee.now = state.pointee.beginning }
+        if options.measuresLag { state.pointee.lag = LagMeter() }
         serialExecutor.loop = self
         apus_ignore_sigpipe()
         claimPools()
@@ -215,6 +217,8 @@ public final class EventLoop: TaskExecutor, SerialExecutor, @unchecked Sendable 
         result.timers = state.pointee.timers.count
         result.descriptors = state.pointee.descriptors.count
         result.tasks = registry.count
+        result.uptime = .nanoseconds(apus_monotonic_now() &- state.pointee.beginning)
+        result.lag = state.pointee.lag?.histogram
         return result
     }
 }

@@ -45,7 +45,10 @@ public final class IOHandle: Sendable {
         core = LoopBound(IOHandleCore(try loop.registerHandle(descriptor)), on: loop)
     }
 
-    deinit { close() }
+    deinit {
+        let descriptor = descriptor
+        core.perform { $0.drop(descriptor) }
+    }
 
     /// Waits until a read finds something, or an end, or an error.
     ///
@@ -110,8 +113,12 @@ private final class IOHandleCore {
     /// Who waits: a cancellation that comes late must not end the next one's wait.
     private var reading: UInt64 = 0
     private var writing: UInt64 = 0
+    private let site: CallTrace?
 
-    init(_ registration: Descriptor) { self.registration = registration }
+    init(_ registration: Descriptor) {
+        self.registration = registration
+        site = registration.loop.resourceSite
+    }
 
     func nextWait() -> UInt64 {
         lastWait += 1
@@ -144,4 +151,10 @@ private final class IOHandleCore {
     }
 
     func close() { registration.release() }
+
+    func drop(_ descriptor: Int32) {
+        guard registration.isOpen else { return }
+        registration.loop.reportUnclosed("The IOHandle of descriptor \(descriptor)", madeAt: site)
+        close()
+    }
 }

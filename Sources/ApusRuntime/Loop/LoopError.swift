@@ -5,7 +5,7 @@ import Glibc
 // The runtime's errors, by who has to act:
 //
 //   you      nestedRun, loopClosed, loopForked, invalidArgument, wrongThread, wouldDeadlock,
-//            descriptorInUse, descriptorClosed, busy, tooLate
+//            descriptorInUse, descriptorClosed, busy, tooLate, unresponsive
 //   the world systemResources (no descriptor, no thread, no memory)
 
 /// What went wrong with an ``EventLoop`` itself.
@@ -14,7 +14,7 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case nestedRun, loopClosed, loopForked, systemResources, invalidArgument, wrongThread, wouldDeadlock
-            case descriptorInUse, descriptorClosed, busy, tooLate
+            case descriptorInUse, descriptorClosed, busy, tooLate, unresponsive
         }
 
         private var kind: Kind
@@ -39,6 +39,8 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
         public static let descriptorClosed = Code(kind: .descriptorClosed)
         /// Another task waits for the same thing already.
         public static let busy = Code(kind: .busy)
+        /// The loop did not answer in time: one of its jobs holds it.
+        public static let unresponsive = Code(kind: .unresponsive)
 
         /// ``EventLoop/Options/wholeProcess`` was asked for a second time, or after Swift's pool had begun to run tasks.
         public static let tooLate = Code(kind: .tooLate)
@@ -68,6 +70,14 @@ public struct LoopError: Error, Sendable, CustomStringConvertible {
             .loopClosed,
             "Event loop “\(name)” is closed. What still runs on it can finish, but it starts nothing new: "
                 + "do this work before `EventLoop.run` or `EventLoop.with` returns."
+        )
+    }
+
+    static func unresponsive(_ name: String, after timeout: Duration) -> LoopError {
+        LoopError(
+            .unresponsive,
+            "Event loop “\(name)” did not answer within \(timeout): one of its jobs holds it, or it is a Runner's that does not run "
+                + "just now. `Options.debug` says which job, and on which line."
         )
     }
 

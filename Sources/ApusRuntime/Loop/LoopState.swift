@@ -22,6 +22,10 @@ struct LoopState: ~Copyable {
     /// Rounds that were counted by `sliceIsOver`.
     @usableFromInline var rounds = 0
     var monitor: BlockMonitor?
+    /// With ``EventLoop/Options/measuresLag`` only.
+    var lag: LagMeter?
+    /// Nanoseconds of the system's clock at the loop's beginning.
+    var beginning: Int64 = 0
     var statistics = LoopStatistics()
     var scratch: UnsafeMutableRawBufferPointer?
     /// The looks around before sleeping, while an offloaded call is awaited.
@@ -37,22 +41,4 @@ struct LoopState: ~Copyable {
     var hasClaimedPools = true
     /// The order of the ready jobs, if it is not that of their arrival.
     var readyOrder: ReadyOrder?
-}
-
-/// Counters of a loop since it began.
-public struct LoopStatistics: Sendable {
-    /// Jobs (parts of tasks between two suspensions) that have run.
-    public var jobs = 0
-    /// Times that the system was asked for events.
-    public var polls = 0
-    /// Jobs that wait for their turn now.
-    public var ready = 0
-    /// In debug mode: how long one job has held the loop at most. Nil otherwise: a look at the clock per job is not free.
-    public var longestJob: Duration?
-    /// Timers pending now.
-    public var timers = 0
-    /// Descriptors registered now, in-memory streams included.
-    public var descriptors = 0
-    /// Tasks that ``EventLoop/spawn(name:_:)`` started and that have not ended.
-    public var tasks = 0
 }

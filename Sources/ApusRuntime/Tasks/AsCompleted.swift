@@ -46,11 +46,12 @@ public func asCompleted<Elements: Sequence, Success: Sendable, Return>(
     }
     let elements = Array(elements)
     let loop = EventLoop.current
+    let tracking = loop?.trackingChildren(of: "asCompleted")
     let losers = Losers(of: "asCompleted", on: loop, discard: discard)
     let completions = Completions<Success>(count: elements.count, limit: limit ?? elements.count, timeout: timeout)
     let work: @Sendable () async -> Void = {
         while let index = await completions.begin() {
-            completions.add(await ChildEnd(index: index) { try await body(elements[index]) })
+            completions.add(await ChildEnd(index: index, tracking) { try await body(elements[index]) })
         }
     }
     // A local function: see `withTimeout`.

@@ -22,9 +22,10 @@ final class BlockingOutcome<Success: Sendable>: BlockedThreads, @unchecked Senda
     private var sleepers = 0
     /// Whether `outcome` is there: lets a thread look without the lock.
     private let isFilled = Atomic(false)
-    private let spin: SharedSpin
+    private let spin: SharedSpin?
 
-    init(_ spin: SharedSpin) {
+    /// - Parameter spin: nil for a wait that may be long.
+    init(_ spin: SharedSpin? = nil) {
         self.spin = spin
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
@@ -64,7 +65,7 @@ final class BlockingOutcome<Success: Sendable>: BlockedThreads, @unchecked Senda
         let end = timeout.map { now.addingClamped(max(0, $0.clampedNanoseconds)) } ?? .max
         deadline.tv_sec = Int(end / 1_000_000_000)
         deadline.tv_nsec = Int(end % 1_000_000_000)
-        if !isFilled.load(ordering: .acquiring) { spin.spin(until: end) { isFilled.load(ordering: .acquiring) } }
+        if !isFilled.load(ordering: .acquiring) { spin?.spin(until: end) { isFilled.load(ordering: .acquiring) } }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         sleepers += 1

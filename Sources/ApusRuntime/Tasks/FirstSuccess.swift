@@ -26,10 +26,13 @@ public func firstSuccess<Elements: Sequence, Success: Sendable>(
     _ body: @escaping @Sendable (Elements.Element) async throws -> Success
 ) async throws -> Success where Elements.Element: Sendable {
     let loop = EventLoop.current
+    let tracking = loop?.trackingChildren(of: "firstSuccess")
     let losers = Losers(of: "firstSuccess", on: loop, discard: discard, onFailure: onFailure)
     let attempts = await withTaskGroup(of: ChildEnd<Success>.self) { group in
         for (index, element) in elements.enumerated() {
-            group.addTask(executorPreference: loop) { await ChildEnd(index: index) { try await body(element) } }
+            group.addTask(executorPreference: loop) {
+                await ChildEnd(index: index, tracking) { try await body(element) }
+            }
         }
         var attempts = Attempts(losers)
         while let end = await group.next() {

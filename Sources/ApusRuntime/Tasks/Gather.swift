@@ -59,6 +59,7 @@ private func gatherIndexed<Elements: Sequence, Success: Sendable>(
     _ elements: Elements,
     limit: Int?,
     firstIndex: Int = 0,
+    of function: StaticString = "gather",
     _ body: @escaping @Sendable (Elements.Element) async throws -> Success
 ) async throws -> [Success] where Elements.Element: Sendable {
     if let limit, limit < 1 {
@@ -66,6 +67,7 @@ private func gatherIndexed<Elements: Sequence, Success: Sendable>(
     }
     if limit == nil, elements.underestimatedCount > 4 * subgroupSize { return try await gatherInGroups(elements, body) }
     let loop = EventLoop.current
+    let tracking = loop?.trackingChildren(of: function)
     return try await withThrowingTaskGroup(of: (Int, Success).self) { group in
         do {
             var results: [Success?] = []
@@ -79,6 +81,19 @@ private func gatherIndexed<Elements: Sequence, Success: Sendable>(
                 let index = results.count
                 results.append(nil)
                 running += 1
+                if let tracking {
+                    // Apart: what tracking needs would enlarge the frame of every child, debug mode or not.
+                    group.addTask(executorPreference: loop) {
+                        let tracking = tracking.begin(firstIndex + index)
+                        defer { tracking.end() }
+                        do {
+                            return (index, try await body(element))
+                        } catch {
+                            throw error as? ChildFailure ?? ChildFailure(index: firstIndex + index, error: error)
+                        }
+                    }
+                    continue
+                }
                 group.addTask(executorPreference: loop) {
                     do {
                         return (index, try await body(element))
@@ -94,7 +109,7 @@ private func gatherIndexed<Elements: Sequence, Success: Sendable>(
             group.cancelAll()
             while let end = await group.nextResult() {
                 guard case .failure(let failure as ChildFailure) = end else { continue }
-                EventLoop.reportUnhandled(failure.error, of: "gather[\(failure.index)]", on: loop)
+                EventLoop.reportUnhandled(failure.error, of: "gather", child: failure.index, on: loop)
             }
             throw error
         }
@@ -127,7 +142,7 @@ private func gatherInGroups<Elements: Sequence, Success: Sendable>(
     }
     if !part.isEmpty { parts.append(part) }
     // Fewer than a group's worth of groups is the common case; each part is small enough to be a plain group.
-    return try await gatherIndexed(parts.enumerated(), limit: nil) { number, part in
+    return try await gatherIndexed(parts.enumerated(), limit: nil, of: "group of gather") { number, part in
         try await gatherIndexed(part, limit: nil, firstIndex: number * subgroupSize, body)
     }.flatMap { $0 }
 }

@@ -4,13 +4,34 @@ struct ChildEnd<Success: Sendable>: Sendable {
     var index: Int
     var result: Result<Success, any Error>
 
-    init(index: Int, _ body: @Sendable () async throws -> Success) async {
+    init(index: Int, _ tracking: ChildTracking?, _ body: @Sendable () async throws -> Success) async {
+        if let tracking {
+            self = await Self.tracked(index, tracking, body)
+            return
+        }
         self.index = index
         do {
             result = .success(try await body())
         } catch {
             result = .failure(error)
         }
+    }
+
+    private init(index: Int, result: Result<Success, any Error>) {
+        self.index = index
+        self.result = result
+    }
+
+    // Apart: what tracking needs would enlarge the frame of every child, debug mode or not.
+    private static func tracked(
+        _ index: Int,
+        _ tracking: ChildTracking,
+        _ body: @Sendable () async throws -> Success
+    ) async -> ChildEnd {
+        let tracking = tracking.begin(index)
+        let end = await ChildEnd(index: index, nil, body)
+        tracking.end()
+        return end
     }
 }
 
@@ -45,7 +66,7 @@ struct Losers<Success: Sendable>: Sendable {
         if let onFailure {
             if !(error is CancellationError) { onFailure(error) }
         } else {
-            EventLoop.reportUnhandled(error, of: "\(name)[\(index)]", on: loop)
+            EventLoop.reportUnhandled(error, of: name, child: index, on: loop)
         }
     }
 }

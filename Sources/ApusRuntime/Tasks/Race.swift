@@ -23,10 +23,13 @@ public func race<Elements: Sequence, Success: Sendable>(
     _ body: @escaping @Sendable (Elements.Element) async throws -> Success
 ) async throws -> Success where Elements.Element: Sendable {
     let loop = EventLoop.current
+    let tracking = loop?.trackingChildren(of: "race")
     let losers = Losers(of: "race", on: loop, discard: discard)
     let first = await withTaskGroup(of: ChildEnd<Success>.self) { group in
         for (index, element) in elements.enumerated() {
-            group.addTask(executorPreference: loop) { await ChildEnd(index: index) { try await body(element) } }
+            group.addTask(executorPreference: loop) {
+                await ChildEnd(index: index, tracking) { try await body(element) }
+            }
         }
         let first = await group.next()
         group.cancelAll()

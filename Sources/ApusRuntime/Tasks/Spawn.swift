@@ -21,19 +21,19 @@ extension EventLoop {
         let record = ValueRecord<Success>(name: name, loop: self)
         let id = register(record)
         let task = Task(name: name, executorPreference: self) {
-            let named = self.nameBegins(name)
+            let tracking = self.tracks(record)
             do {
                 let value = try await body()
-                self.ended(id, named)
+                self.ended(id, tracking)
                 record.finished(with: value)
                 return value
             } catch {
-                self.ended(id, named)
+                self.ended(id, tracking)
                 record.failed(with: error)
                 throw error
             }
         }
-        record.started { task.cancel() }
+        record.started(at: address(of: task)) { task.cancel() }
         return LoopTask(task, record)
     }
 
@@ -55,7 +55,13 @@ extension EventLoop {
         _ body: @escaping @Sendable () async throws -> Success
     ) async throws -> Success {
         if isForked { throw LoopError.forked(name) }
-        let task = Task(executorPreference: self) { try await body() }
+        let creation = options.debug ? TaskCreation() : nil
+        let task = Task(executorPreference: self) {
+            guard let creation else { return try await body() }
+            let tracking = self.track(creation, name: "hop")
+            defer { tracking.end() }
+            return try await body()
+        }
         return try await withTaskCancellationHandler {
             try await task.value
         } onCancel: {
@@ -68,27 +74,38 @@ extension EventLoop {
         let record = TaskRecord(name: nil, loop: self)
         let id = registry.insert(record)
         let task = Task(executorPreference: self) {
+            let tracking = self.tracks(record)
             await body()
+            tracking?.end()
             self.registry.remove(id)
             record.finished(nil)
         }
-        record.started { task.cancel() }
+        record.started(at: address(of: task)) { task.cancel() }
     }
 
     /// Starts the task that a loop runs for. It never throws: it stores its outcome.
     func startRoot(_ record: TaskRecord, _ body: @escaping @Sendable () async -> Void) {
-        let name = record.name
-        let task = Task(name: name, executorPreference: self) {
-            await self.named(name, body)
+        let id = registry.insertRoot(record)
+        let task = Task(name: record.name, executorPreference: self) {
+            record.begins(at: UInt(bitPattern: swift_task_getCurrent()))
+            let tracking = self.tracks(record)
+            await body()
+            tracking?.end()
+            self.registry.removeRoot(id)
         }
-        record.started { task.cancel() }
+        record.started(at: address(of: task)) { task.cancel() }
     }
 
     /// Runs a closure of the caller's in a task that the caller's cancellation does not reach, with the caller's isolation and the
     /// executor that its task prefers, and awaits it.
     static func runUncancelled<Success>(_ body: CallersBody<Success>, isolation: isolated (any Actor)?) async {
         let executor = withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }
-        await Task(executorPreference: executor) { await body.run(isolation: isolation) }.value
+        let debugged = current.flatMap { $0.options.debug ? (loop: $0, creation: TaskCreation()) : nil }
+        await Task(executorPreference: executor) {
+            let tracking = debugged.map { $0.loop.track($0.creation, name: "withShield") }
+            await body.run(isolation: isolation)
+            tracking?.end()
+        }.value
     }
 
     /// Starts a task on another executor. It inherits the caller's task-local values, which is why offloaded calls are tasks.
@@ -103,30 +120,15 @@ extension EventLoop {
     func register(_ record: TaskRecord) -> UInt64 { registry.insert(record) }
 
     @usableFromInline
-    func ended(_ id: UInt64, _ named: UInt64) {
-        nameEnds(named)
+    func ended(_ id: UInt64, _ tracking: TaskTracking?) {
+        tracking?.end()
         registry.remove(id)
     }
-
-    /// In debug mode, makes the running task's name known to the watchdog until ``nameEnds(_:)``, which takes what this returns.
-    @usableFromInline
-    func nameBegins(_ name: String?) -> UInt64 {
-        guard let name, state.pointee.monitor != nil else { return 0 }
-        let id = currentTaskID()
-        registry.setName(name, of: id)
-        return id
-    }
-
-    private func nameEnds(_ id: UInt64) {
-        if id != 0 { registry.setName(nil, of: id) }
-    }
-
-    private func named(_ name: String?, _ body: @Sendable () async -> Void) async {
-        let named = nameBegins(name)
-        await body()
-        nameEnds(named)
-    }
 }
+
+/// Where the runtime keeps a task: for looking at it, while something keeps it alive.
+@inlinable
+func address<Success, Failure>(of task: Task<Success, Failure>) -> UInt { unsafeBitCast(task, to: UInt.self) }
 
 /// The runtime's id of the task that runs on this thread.
 func currentTaskID() -> UInt64 {

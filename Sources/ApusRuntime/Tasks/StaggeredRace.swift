@@ -30,6 +30,7 @@ public func staggeredRace<Elements: Sequence, Success: Sendable>(
     _ attempt: @escaping @Sendable (Elements.Element) async throws -> Success
 ) async throws -> Success where Elements.Element: Sendable {
     let loop = EventLoop.current
+    let tracking = loop?.trackingChildren(of: "staggeredRace")
     let losers = Losers(of: "staggeredRace", on: loop, discard: discard, onFailure: onFailure)
     let attempts = await withTaskGroup(of: ChildEnd<Success>?.self) { group in
         var rest = elements.makeIterator()
@@ -46,7 +47,9 @@ public func staggeredRace<Elements: Sequence, Success: Sendable>(
                 let index = begun
                 begun += 1
                 running += 1
-                group.addTask(executorPreference: loop) { await ChildEnd(index: index) { try await attempt(element) } }
+                group.addTask(executorPreference: loop) {
+                    await ChildEnd(index: index, tracking) { try await attempt(element) }
+                }
                 next = rest.next()
                 if delay > .zero { break }
             }

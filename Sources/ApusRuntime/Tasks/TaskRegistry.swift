@@ -5,9 +5,11 @@ import Synchronization
 struct TaskRegistry: ~Copyable, Sendable {
     struct Tables {
         var records: [UInt64: TaskRecord] = [:]
+        /// The tasks that the loop runs for: nobody cancels or awaits those at its end.
+        var roots: [UInt64: TaskRecord] = [:]
         var next: UInt64 = 0
-        /// Debug mode only: names by the runtime's task id, for the watchdog.
-        var names: [UInt64: String] = [:]
+        /// Debug mode only, by the runtime's task id.
+        var tracked: [UInt64: TrackedTask] = [:]
     }
 
     private let tables = Mutex(Tables())
@@ -30,12 +32,48 @@ struct TaskRegistry: ~Copyable, Sendable {
 
     var all: [TaskRecord] { tables.withLock { Array($0.records.values) } }
 
-    func setName(_ name: String?, of taskID: UInt64) {
-        tables.withLock { $0.names[taskID] = name }
+    // MARK: For listing
+
+    func insertRoot(_ record: TaskRecord) -> UInt64 {
+        tables.withLock { tables in
+            tables.next += 1
+            tables.roots[tables.next] = record
+            return tables.next
+        }
     }
 
-    func name(of taskID: UInt64) -> String? {
-        tables.withLock { $0.names[taskID] }
+    func removeRoot(_ id: UInt64) {
+        let record = tables.withLock { $0.roots.removeValue(forKey: id) }
+        _ = record
+    }
+
+    /// All in the order in which they were started.
+    var started: [(record: TaskRecord, isRoot: Bool)] {
+        tables.withLock { tables in
+            (tables.roots.map { (key: $0.key, record: $0.value, isRoot: true) }
+                + tables.records.map { (key: $0.key, record: $0.value, isRoot: false) })
+                .sorted { $0.key < $1.key }
+                .map { ($0.record, $0.isRoot) }
+        }
+    }
+
+    // MARK: Debug mode
+
+    func track(_ task: TrackedTask, as id: UInt64) { tables.withLock { $0.tracked[id] = task } }
+
+    func untrack(_ id: UInt64) { tables.withLock { _ = $0.tracked.removeValue(forKey: id) } }
+
+    func tracked(_ id: UInt64) -> TrackedTask? { tables.withLock { $0.tracked[id] } }
+
+    var allTracked: [UInt64: TrackedTask] { tables.withLock { $0.tracked } }
+
+    /// Notes a turn of a task, if it is one that Apus started.
+    func ran(_ id: UInt64, for nanoseconds: Int64) {
+        tables.withLock { tables in
+            guard let index = tables.tracked.index(forKey: id) else { return }
+            tables.tracked.values[index].runs += 1
+            tables.tracked.values[index].nanoseconds += nanoseconds
+        }
     }
 }
 
@@ -45,6 +83,8 @@ struct TaskRegistry: ~Copyable, Sendable {
 class TaskRecord: @unchecked Sendable {
     private struct State {
         var cancel: (@Sendable () -> Void)?
+        /// Where the runtime keeps the task: valid for as long as `cancel` keeps it alive, or until the registry lets it go.
+        var address: UInt = 0
         var error: (any Error)?
         var isCancelled = false
         var isFinished = false
@@ -60,19 +100,27 @@ class TaskRecord: @unchecked Sendable {
 
     let name: String?
     let loop: EventLoop
+    /// Debug mode only.
+    let creation: TaskCreation?
     private let state = Mutex(State())
 
     @usableFromInline
     init(name: String?, loop: EventLoop) {
         self.name = name
         self.loop = loop
+        creation = loop.options.debug ? TaskCreation() : nil
     }
 
     /// Gives the record the means to cancel its task, which it may have been asked to do before.
+    ///
+    /// - Parameter address: the task's.
     @usableFromInline
-    final func started(cancel: @escaping @Sendable () -> Void) {
+    final func started(at address: UInt, cancel: @escaping @Sendable () -> Void) {
         let isCancelled = state.withLock { state in
-            if !state.isFinished { state.cancel = cancel }
+            if !state.isFinished {
+                state.cancel = cancel
+                state.address = address
+            }
             return state.isCancelled
         }
         if isCancelled { cancel() }
@@ -84,6 +132,14 @@ class TaskRecord: @unchecked Sendable {
             return state.cancel
         }
         cancel?()
+    }
+
+    /// Called by the task itself, first: whoever started it may not have got to ``started(at:cancel:)`` yet.
+    final func begins(at address: UInt) { state.withLock { $0.address = address } }
+
+    /// The task's address, and what keeps it valid if its end is not up to the loop. Nil before its start and after its end.
+    final var living: (address: UInt, owner: (@Sendable () -> Void)?)? {
+        state.withLock { state in state.address == 0 || state.isFinished ? nil : (state.address, state.cancel) }
     }
 
     /// - Returns: where threads wait: the caller, who has the value, fills it.
@@ -146,6 +202,7 @@ class TaskRecord: @unchecked Sendable {
     }
 
     final var isFinished: Bool { state.withLock { $0.isFinished } }
+    final var isCancelled: Bool { state.withLock { $0.isCancelled } }
 
     /// Tells `watch` when the task has ended, at once if it has.
     final func add(_ watch: TaskWatch) {
@@ -167,7 +224,17 @@ class TaskRecord: @unchecked Sendable {
     }
 
     private func report(_ error: any Error) {
-        EventLoop.reportUnhandled(error, of: name, on: loop)
+        var report = UnhandledError(
+            message:
+                "Task \(name.map { "“\($0)”" } ?? "without a name") on event loop “\(loop.name)” ended with an error that nobody received",
+            error: error,
+            advice: "Await the `value` of its handle, or catch the error inside.",
+            loop: loop.name
+        )
+        report.taskName = name
+        report.taskID = creation?.id
+        report.creationSite = creation?.site
+        loop.report(report)
     }
 }
 

@@ -101,6 +101,14 @@ struct TimerQueue {
         return remove(id)
     }
 
+    /// The tasks that sleep, in no order.
+    var sleepers: [(deadline: Int64, continuation: UnsafeContinuation<WaitOutcome, Never>)] {
+        heap.compactMap { node in
+            guard case .resume(let continuation) = slots[Int(node.slot)].action else { return nil }
+            return (node.deadline, continuation)
+        }
+    }
+
     /// Names the entries that are there now, for ``popDue(at:of:)``.
     var generation: UInt32 { sequence }
 

@@ -66,6 +66,22 @@ void apus_bt_nearest_symbol(uintptr_t address, const char **image, const char **
 /// The demangled form of a Swift symbol, to be freed, or NULL.
 char *apus_bt_demangle(const char *symbol);
 
+/// What the Swift runtime says to debuggers about how it lays out tasks.
+struct apus_bt_task_runtime {
+    int64_t layout_version;   ///< -1 if it does not say.
+    size_t task_size;         ///< 0 if it does not say.
+    uintptr_t task_metadata;  ///< what the first word of every task is; 0 if it does not say
+    bool escalates;           ///< whether tasks note the thread that runs them, in place of a bit
+};
+struct apus_bt_task_runtime apus_bt_task_runtime(void);
+
+/// The calls that led here: return addresses of the stack, and from its first asynchronous function on those that await it. Each is one
+/// byte or more behind the instruction that it stands for. Returns how many.
+size_t apus_bt_call_trace(uintptr_t *frames, size_t capacity);
+
+/// Where the functions that await `context` go on, in the same form.
+size_t apus_bt_async_trace(uintptr_t context, uintptr_t *frames, size_t capacity);
+
 /// A sleep that can be ended early, once and for all.
 typedef struct apus_bt_gate apus_bt_gate;
 apus_bt_gate *apus_bt_gate_make(void);

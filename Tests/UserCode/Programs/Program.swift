@@ -27,6 +27,7 @@ nonisolated let uses: [(String, Use)] = [
     ("actor bound to a loop", { try await BoundActorUse.run($0) }),
     ("pool", { try await PoolUse.run($0) }),
     ("loop", { try await LoopUse.run($0) }),
+    ("debugging", { try await DebugUse.run($0) }),
     ("runner", { try await RunnerUse.run($0) }),
     ("combinators", { try await CombinatorUse.run($0) }),
     ("offload", { try await OffloadUse.run($0) }),

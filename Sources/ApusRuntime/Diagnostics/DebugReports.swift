@@ -1,0 +1,47 @@
+import Synchronization
+
+/// Writes reports of debug mode in which names and lines are to be looked up: on a thread of its own, since that may take a second, in
+/// which the loop would stand still. Nothing is lost: the end of a loop in debug mode waits for its reports.
+enum DebugReports {
+    private struct State {
+        var waiting: [@Sendable () -> Void] = []
+        var isRunning = false
+    }
+
+    private static let state = Mutex(State())
+
+    static func add(_ report: @escaping @Sendable () -> Void) {
+        let starts = state.withLock { state in
+            state.waiting.append(report)
+            defer { state.isRunning = true }
+            return !state.isRunning
+        }
+        guard starts else { return }
+        do {
+            try startThread(name: "apus-reports", run)
+        } catch {
+            // No thread to be had: here, then.
+            run()
+        }
+    }
+
+    /// Waits until what was added so far is written.
+    static func finish() {
+        guard state.withLock({ $0.isRunning }) else { return }
+        let written = BlockingOutcome<Void>()
+        add { written.fill(.success(())) }
+        _ = written.wait(timeout: nil)
+    }
+
+    private static func run() {
+        while true {
+            let reports = state.withLock { state in
+                defer { state.waiting = [] }
+                state.isRunning = !state.waiting.isEmpty
+                return state.waiting
+            }
+            if reports.isEmpty { return }
+            for report in reports { report() }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import Glibc
+import Testing
+
+@testable import ApusRuntime
+
+@Suite("Statistics of a loop")
+struct LoopStatisticsTests {
+    @Test("lag is measured only where that was asked for")
+    func off() async throws {
+        try await EventLoop.with {
+            await turns()
+            let lag = try #require(EventLoop.current?.statistics()).lag
+            #expect(lag == nil)
+        }
+    }
+
+    @Test("a job that holds the loop, and a call from another thread that does, are lag at least as long")
+    func lag() async throws {
+        var options = EventLoop.Options()
+        options.measuresLag = true
+        try await EventLoop.with(options) {
+            let loop = try currentLoop()
+            await turns()
+            let calm = try #require(loop.statistics()?.lag)
+            #expect(calm.count > 0)
+            usleep(20_000)
+            await turns()
+            let held = try #require(loop.statistics()?.lag)
+            #expect(held.maximum >= .milliseconds(20))
+            #expect(held.since(calm).maximum >= .milliseconds(20))
+            #expect(held.count > calm.count)
+            try await offload { _ = loop.schedule { usleep(60_000) } }
+            await turns()
+            let called = try #require(loop.statistics()?.lag)
+            #expect(called.maximum >= .milliseconds(60))
+            loop.schedule(after: .zero) { usleep(100_000) }
+            await turns()
+            let timed = try #require(loop.statistics()?.lag)
+            #expect(timed.maximum >= .milliseconds(100))
+        }
+    }
+
+    @Test("a loop that sleeps has no lag")
+    func sleeping() async throws {
+        var options = EventLoop.Options()
+        options.measuresLag = true
+        let (before, after) = try await EventLoop.with(options) {
+            let loop = try currentLoop()
+            let before = loop.statistics()?.lag?.count ?? 0
+            // One wait of the system's, and not one lap of that length.
+            try await sleep(for: .milliseconds(30))
+            return (before, loop.statistics()?.lag?.count ?? 0)
+        }
+        #expect(after - before < 30)
+    }
+
+    @Test("jobs per second, in all and since an earlier look")
+    func rate() {
+        var (early, late) = (LoopStatistics(), LoopStatistics())
+        #expect(early.jobsPerSecond == 0)
+        early.uptime = .seconds(10)
+        early.jobs = 1_000
+        late.uptime = .seconds(12)
+        late.jobs = 1_050
+        #expect(early.jobsPerSecond == 100)
+        #expect(late.jobsPerSecond(since: early) == 25)
+        #expect(late.jobsPerSecond(since: late) == 0)
+        #expect(early.jobsPerSecond(since: late) == 0, "time does not run backwards")
+    }
+
+    @Test("a loop's uptime grows")
+    func uptime() async throws {
+        try await EventLoop.with {
+            let loop = try currentLoop()
+            let first = try #require(loop.statistics()?.uptime)
+            usleep(1_000)
+            let second = try #require(loop.statistics()?.uptime)
+            #expect(second >= first + .milliseconds(1))
+        }
+    }
+}
