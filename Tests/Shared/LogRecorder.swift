@@ -1,0 +1,32 @@
+import Logging
+import Synchronization
+
+/// Keeps what a loop logs.
+final class LogRecorder: Sendable {
+    private let lines = Mutex<[(level: Logger.Level, text: String)]>([])
+
+    /// Logs here.
+    var logger: Logger {
+        Logger(label: "test") { _ in Handler(recorder: self) }
+    }
+
+    func texts(_ level: Logger.Level) -> [String] {
+        lines.withLock { $0.filter { $0.level == level }.map(\.text) }
+    }
+
+    /// Every line, of whatever level.
+    var everything: [String] { lines.withLock { $0.map(\.text) } }
+
+    private struct Handler: LogHandler {
+        let recorder: LogRecorder
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) { recorder.lines.withLock { $0.append((event.level, "\(event.message)")) } }
+    }
+}
