@@ -17,7 +17,7 @@ let examples: [Target] =
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
         "EchoServer", "ChatServer", "PortForwarder", "StartTLS",
-        "UDPResponder", "StandardInput",
+        "UDPResponder", "StandardInput", "OneRequest",
     ].map {
         .executableTarget(
             name: $0,

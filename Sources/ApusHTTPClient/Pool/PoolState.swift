@@ -282,8 +282,12 @@ struct PoolState {
         if entries[id].phase == .opening {
             hosts[host].opening -= 1
         } else if isReusable, entries[id].uses < limits.uses, entries[id].expires > now,
-            !oldestIsOutOfPatience(besides: host)
+            waiting == 0 || !oldestIsOutOfPatience(besides: host)
         {
+            if waiting == 0 {
+                linkIdle(id)
+                return .keep
+            }
             guard let waiter = takeFirst(of: host) else { return keepOrGrant(id) }
             passOver(youngerThan: waiter)
             use(id)
@@ -379,34 +383,41 @@ struct PoolState {
 
     // MARK: Idle connections
 
+    // One look at the table for all of it: a request does both.
     private mutating func linkIdle(_ id: ConnectionID) {
-        let host = entries[id].host
-        entries[id].phase = .idle
+        let (previous, host) = (newestIdle, entries[id].host)
         let next = hosts[host].newestIdle
-        entries[id].newerOfHost = Self.nobody
-        entries[id].olderOfHost = next
-        if next != Self.nobody { entries[next].newerOfHost = id }
         hosts[host].newestIdle = id
         hosts[host].idle += 1
-        entries[id].newer = Self.nobody
-        entries[id].older = newestIdle
-        if newestIdle != Self.nobody { entries[newestIdle].newer = id } else { oldestIdle = id }
+        entries.withUnsafeMutableBufferPointer { entries in
+            entries[id].phase = .idle
+            entries[id].newerOfHost = Self.nobody
+            entries[id].olderOfHost = next
+            if next != Self.nobody { entries[next].newerOfHost = id }
+            entries[id].newer = Self.nobody
+            entries[id].older = previous
+            if previous != Self.nobody { entries[previous].newer = id }
+        }
+        if previous == Self.nobody { oldestIdle = id }
         newestIdle = id
         idle += 1
     }
 
     private mutating func unlinkIdle(_ id: ConnectionID) {
-        let entry = entries[id]
-        if entry.newerOfHost == Self.nobody {
-            hosts[entry.host].newestIdle = entry.olderOfHost
-        } else {
-            entries[entry.newerOfHost].olderOfHost = entry.olderOfHost
+        let (newest, oldest, newestOfHost, host) = entries.withUnsafeMutableBufferPointer { entries in
+            entries[id].phase = .used
+            let (newer, older) = (entries[id].newer, entries[id].older)
+            let (newerOfHost, olderOfHost) = (entries[id].newerOfHost, entries[id].olderOfHost)
+            if newerOfHost != Self.nobody { entries[newerOfHost].olderOfHost = olderOfHost }
+            if olderOfHost != Self.nobody { entries[olderOfHost].newerOfHost = newerOfHost }
+            if newer != Self.nobody { entries[newer].older = older }
+            if older != Self.nobody { entries[older].newer = newer }
+            return (newer == Self.nobody, older == Self.nobody, newerOfHost == Self.nobody, entries[id].host)
         }
-        if entry.olderOfHost != Self.nobody { entries[entry.olderOfHost].newerOfHost = entry.newerOfHost }
-        hosts[entry.host].idle -= 1
-        if entry.newer == Self.nobody { newestIdle = entry.older } else { entries[entry.newer].older = entry.older }
-        if entry.older == Self.nobody { oldestIdle = entry.newer } else { entries[entry.older].newer = entry.newer }
-        entries[id].phase = .used
+        if newestOfHost { hosts[host].newestIdle = entries[id].olderOfHost }
+        hosts[host].idle -= 1
+        if newest { newestIdle = entries[id].older }
+        if oldest { oldestIdle = entries[id].newer }
         idle -= 1
     }
 }

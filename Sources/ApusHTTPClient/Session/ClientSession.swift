@@ -27,6 +27,8 @@ public final class ClientSession: Sendable {
     private let bound = Atomic<Unmanaged<SessionCore>?>(nil)
     private let isClosed = Atomic<Bool>(false)
     private let origin: Creation
+    /// Cheaper to ask than the optional itself, which would be copied.
+    private let hasBaseURL: Bool
 
     /// Where a session was made, and for how long.
     private enum Creation {
@@ -46,6 +48,7 @@ public final class ClientSession: Sendable {
         line: UInt = #line
     ) {
         self.configuration = configuration
+        hasBaseURL = configuration.baseURL != nil
         origin = .at(file: file, line: line)
         if EventLoop.current != nil { _ = core() }
     }
@@ -53,6 +56,7 @@ public final class ClientSession: Sendable {
     /// A session that nobody has to close: what its one request leaves goes with the response.
     init(forOneRequest configuration: Configuration) {
         self.configuration = configuration
+        hasBaseURL = configuration.baseURL != nil
         origin = .forOneRequest
     }
 
@@ -64,6 +68,7 @@ public final class ClientSession: Sendable {
         connector: @escaping @Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport
     ) {
         self.configuration = configuration
+        hasBaseURL = configuration.baseURL != nil
         origin = .at(file: file, line: line)
         let loop = EventLoop.current ?? .shared
         _ = bind(SessionCore(loop: loop, configuration: configuration, connector: connector))
@@ -195,10 +200,10 @@ public final class ClientSession: Sendable {
         _ timeouts: Timeouts?,
         _ redirects: RedirectPolicy?
     ) throws -> Exchange {
-        let uri: URI
+        var uri: URI
         do {
-            let base = try url.uri(relativeTo: configuration.baseURL)
-            uri = params.isEmpty ? base : try base.appendingQuery(params.map { ($0.key, $0.value) })
+            uri = hasBaseURL ? try url.uri(relativeTo: configuration.baseURL) : try url.uri()
+            if !params.isEmpty { uri = try uri.appendingQuery(params.map { ($0.key, $0.value) }) }
         } catch {
             throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
         }

@@ -80,9 +80,13 @@ final class SessionCore: @unchecked Sendable {
 
     /// - Throws: ``ClientError`` `.unsupportedScheme`, and what is wrong with the configuration.
     func host(of exchange: Exchange) throws -> HostRecord {
-        let uri = exchange.uri
         // The host of the last request, most often: comparing is cheaper than hashing.
-        if let lastHost, lastHost.uri.hasSameServer(as: uri) { return lastHost }
+        if let lastHost, lastHost.uri.hasSameServer(as: exchange.uri) { return lastHost }
+        return try otherHost(of: exchange)
+    }
+
+    private func otherHost(of exchange: Exchange) throws -> HostRecord {
+        let uri = exchange.uri
         let origin = uri.origin
         if let known = hosts[origin] {
             lastHost = known
