@@ -50,6 +50,22 @@ final class ConnectionProfile: Sendable, Hashable {
 
     /// Looks the name up, asks the filter, connects, and shakes hands.
     func connect(host: String, port: Int, isSecure: Bool, on loop: EventLoop) async throws -> LoopBound<any Transport> {
+        do {
+            return try await open(host, port, isSecure, loop)
+        } catch is CancellationError where !Task.isCancelled {
+            throw NetError(
+                .system,
+                "Connecting to “\(host)” was given up by its own resolver, although nobody had cancelled it."
+            )
+        }
+    }
+
+    private func open(
+        _ host: String,
+        _ port: Int,
+        _ isSecure: Bool,
+        _ loop: EventLoop
+    ) async throws -> LoopBound<any Transport> {
         if let connector { return LoopBound(try await connector(host, port, loop), on: loop) }
         var addresses = try await resolver.addresses(of: host, port: port)
         if let filter { addresses = try filter.allowed(addresses, of: host) }
