@@ -22,7 +22,7 @@ let examples: [Target] =
         "SayAfter", "FetchOnePage", "FetchManyPages", "RunInExecutor",
         "BlockingCallDetected", "CPUBoundPool", "SharedStateOnMainActor", "CancelAndTimeout",
         "EchoServer", "ChatServer", "PortForwarder", "StartTLS",
-        "UDPResponder", "StandardInput", "CAresResolver", "RunSubprocess", "WholeProcess",
+        "UDPResponder", "StandardInput", "CAresResolver", "RunSubprocess", "WholeProcess", "OneRequest",
     ].map {
         .executableTarget(
             name: $0,

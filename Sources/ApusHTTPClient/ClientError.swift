@@ -7,7 +7,8 @@ public import HTTPTypes
 //              bodyFailed, bodyNotRestartable
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
 //              tooManyRedirects, invalidRedirect, statusNotSuccess
-//   the world  unknownHost, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout, acquireTimeout, totalTimeout
+//   the world  unknownHost, addressRefused, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout,
+//              acquireTimeout, totalTimeout
 
 /// What went wrong with a request.
 ///
@@ -20,7 +21,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
                 decodingFailed, bodyFailed, bodyNotRestartable
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
             case tooManyRedirects, invalidRedirect, statusNotSuccess
-            case unknownHost, connectionFailed, tlsFailed
+            case unknownHost, addressRefused, connectionFailed, tlsFailed
             case connectTimeout, writeTimeout, headTimeout, idleTimeout, acquireTimeout, totalTimeout
         }
 
@@ -64,6 +65,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let statusNotSuccess = Code(kind: .statusNotSuccess)
         /// The resolver does not know the host.
         public static let unknownHost = Code(kind: .unknownHost)
+        /// The session's ``ClientSession/Configuration/addressFilter`` refused every address of the host.
+        public static let addressRefused = Code(kind: .addressRefused)
         /// No connection, or it broke: see ``ClientError/cause``.
         public static let connectionFailed = Code(kind: .connectionFailed)
         /// TLS did not come about: see ``ClientError/cause``, a `TLSError`, for which check failed.

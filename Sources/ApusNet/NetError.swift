@@ -4,7 +4,7 @@ import Glibc
 //
 //   you        invalidAddress, invalidArgument, busy, closed, messageTooLarge
 //   the peer   connectionRefused, connectionReset, brokenPipe, unexpectedEnd
-//   the world  unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse,
+//   the world  unknownHost, nameLookupFailed, addressRefused, hostUnreachable, networkUnreachable, timedOut, addressInUse,
 //              addressNotAvailable, permissionDenied, tooManyDescriptors, file, system
 
 /// What went wrong on a socket, or on the way to one.
@@ -14,8 +14,8 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case invalidAddress, invalidArgument, busy, closed, messageTooLarge
             case connectionRefused, connectionReset, brokenPipe, unexpectedEnd
-            case unknownHost, nameLookupFailed, hostUnreachable, networkUnreachable, timedOut, addressInUse
-            case addressNotAvailable, permissionDenied, tooManyDescriptors, file, system
+            case unknownHost, nameLookupFailed, addressRefused, hostUnreachable, networkUnreachable, timedOut
+            case addressInUse, addressNotAvailable, permissionDenied, tooManyDescriptors, file, system
         }
 
         private var kind: Kind
@@ -42,6 +42,8 @@ public struct NetError: Error, Sendable, CustomStringConvertible {
         public static let unknownHost = Code(kind: .unknownHost)
         /// The resolver could not answer; it may be able to later.
         public static let nameLookupFailed = Code(kind: .nameLookupFailed)
+        /// An ``AddressFilter`` refused every address of the host.
+        public static let addressRefused = Code(kind: .addressRefused)
         /// No route to the host.
         public static let hostUnreachable = Code(kind: .hostUnreachable)
         /// No route to the network.

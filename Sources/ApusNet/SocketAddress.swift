@@ -147,6 +147,14 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return copy
     }
 
+    /// The bits of an IPv4 address, the first octet on top; nil for another family.
+    var ipv4Bits: UInt32? { if case .ipv4(let bits, _) = storage { bits } else { nil } }
+
+    /// The halves of an IPv6 address; nil for another family.
+    var ipv6Bits: (high: UInt64, low: UInt64)? {
+        if case .ipv6(let high, let low, _, _) = storage { (high, low) } else { nil }
+    }
+
     var isIPv6: Bool { if case .ipv6 = storage { true } else { false } }
 
     /// Whether this is an address of a group (RFC 1112 §4, RFC 4291 §2.7).

@@ -177,6 +177,7 @@ struct RedirectTests {
     func crossOriginSessionSecrets() async throws {
         var configuration = ClientSession.Configuration()
         configuration.headers = Self.secrets
+        configuration.secretOrigins = [try URI(someURL).origin]
         try await withScripts(
             [.expectRequest, .send(Self.redirect(302, to: "http://other.test/x"))],
             [.expectRequest, .send(okResponse)],

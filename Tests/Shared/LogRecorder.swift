@@ -14,6 +14,9 @@ final class LogRecorder: Sendable {
         lines.withLock { $0.filter { $0.level == level }.map(\.text) }
     }
 
+    /// Every line, of whatever level.
+    var everything: [String] { lines.withLock { $0.map(\.text) } }
+
     private struct Handler: LogHandler {
         let recorder: LogRecorder
         var metadata: Logger.Metadata = [:]

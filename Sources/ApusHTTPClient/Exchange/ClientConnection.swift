@@ -29,16 +29,20 @@ final class ClientConnection: DescriptorWatcher {
     @exclusivity(unchecked) var answeredBeforeUploadEnded = false
     /// How long the server said that it keeps the connection.
     @exclusivity(unchecked) var keepAliveHint: Duration?
-    // The core owns its connections, and closes them before it goes.
-    unowned(unsafe) let core: SessionCore
+    let host: PooledHost
+    /// The session whose exchange it carries, or carried last.
+    @exclusivity(unchecked) var user: ObjectIdentifier?
+    // The pool owns its connections, and closes them before it goes.
+    unowned(unsafe) let pool: PoolCore
 
-    init(id: ConnectionID, transport: any Transport, core: SessionCore) {
+    init(id: ConnectionID, transport: any Transport, host: PooledHost, pool: PoolCore) {
         self.id = id
         self.transport = transport
-        self.core = core
+        self.host = host
+        self.pool = pool
         descriptor = transport.descriptor
         http = .allocate(capacity: 1)
-        http.initialize(to: HTTP1Connection(role: .client, limits: core.configuration.limits))
+        http.initialize(to: HTTP1Connection(role: .client, limits: host.key.profile.limits))
     }
 
     deinit {
@@ -117,7 +121,7 @@ final class ClientConnection: DescriptorWatcher {
         uploadFailure = upload.failure
         if answeredBeforeUploadEnded {
             answeredBeforeUploadEnded = false
-            core.finished(self, isReusable: uploadFailure == nil)
+            pool.finished(self, isReusable: uploadFailure == nil)
         } else {
             // Whoever waits for the head: its time counts from now on, or it will not come.
             descriptor.endWaits(.ready)
@@ -207,7 +211,7 @@ final class ClientConnection: DescriptorWatcher {
     func unpark() { descriptor.unwatch() }
 
     /// While idle: the server closed, or sent what nobody asked for, or the idle time is over.
-    func descriptorChanged(_ outcome: WaitOutcome) { core.idleConnectionEnded(self) }
+    func descriptorChanged(_ outcome: WaitOutcome) { pool.idleConnectionEnded(self) }
 
     func close() {
         guard !isClosed else { return }

@@ -101,7 +101,7 @@ final class Exchange: @unchecked Sendable {
         switch waiting {
         case .nothing: break
         case .descriptor(let token): core.loop.endWaits(token, with: outcome)
-        case .pool(let waiter): core.stopWaiting(waiter, with: outcome)
+        case .pool(let waiter): core.pool.leave(waiter, outcome)
         case .task(let cancel): cancel()
         }
     }

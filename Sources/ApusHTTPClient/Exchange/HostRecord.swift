@@ -6,32 +6,39 @@ extension HTTPField.Name {
     static let hostField = HTTPField.Name("Host")!
 }
 
+/// What a session has done at a host.
+struct RequestCounters {
+    var requests = 0
+    var reuses = 0
+    var resends = 0
+}
+
 /// A host that a session speaks to, and what its requests have in common. Loop thread only.
 final class HostRecord {
     let index: HostIndex
+    let pooled: PooledHost
     let uri: URI
-    let host: String
-    let port: Int
-    let isSecure: Bool
+    @exclusivity(unchecked) var counters = RequestCounters()
     /// Exchanges under way: while there is one, the record and its number in the pool stay.
     @exclusivity(unchecked) var users = 0
     /// `Host`, `User-Agent`, `Accept` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
     private let preparedFields: HTTPFields
 
-    init(index: HostIndex, uri: URI, configuration: ClientSession.Configuration) {
-        self.index = index
+    /// - Parameter isTrusted: whether the session's own secrets may go there.
+    init(_ pooled: PooledHost, uri: URI, configuration: ClientSession.Configuration, isTrusted: Bool) {
+        self.pooled = pooled
+        index = pooled.index
         self.uri = uri
-        host = uri.host
-        isSecure = uri.isSecure
-        port = uri.effectivePort ?? 0
         var fields = HTTPFields()
         // RFC 9110 §7.2: Host comes first.
         fields[.hostField] = uri.hostHeader
         fields[.userAgent] = configuration.userAgent
         fields[.accept] = "*/*"
-        for field in configuration.headers { fields[field.name] = nil }
-        for field in configuration.headers { fields.append(field) }
+        var own = configuration.headers
+        if !isTrusted { own.removeSecrets() }
+        for field in own { fields[field.name] = nil }
+        for field in own { fields.append(field) }
         preparedFields = fields
         var lines: [UInt8] = []
         for field in fields { lines.append(contentsOf: "\(field.name.rawName): \(field.value)\r\n".utf8) }

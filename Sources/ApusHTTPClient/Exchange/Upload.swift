@@ -46,8 +46,8 @@ final class Upload {
     func start() {
         state = .running
         plan.begin()
-        let upload = LoopBound(self, on: connection.core.loop)
-        task = connection.core.loop.spawn(name: "request body") { await upload.value.run() }
+        let upload = LoopBound(self, on: connection.pool.loop)
+        task = connection.pool.loop.spawn(name: "request body") { await upload.value.run() }
     }
 
     /// Ends it, whatever it waits for. A closure that ignores its cancellation goes on, but can write no more.
@@ -92,7 +92,7 @@ final class Upload {
 
     private func send(_ body: RequestBody.WrittenBody) async throws {
         do {
-            try await body.write(RequestBodyWriter(upload: LoopBound(self, on: connection.core.loop)))
+            try await body.write(RequestBodyWriter(upload: LoopBound(self, on: connection.pool.loop)))
         } catch {
             throw isRunning ? described(error) : error
         }
@@ -152,7 +152,7 @@ final class Upload {
                 }
                 rest = rest.dropFirst(count)
                 advance(by: count)
-                await connection.core.loop.yieldIfSliceIsOver()
+                await connection.pool.loop.yieldIfSliceIsOver()
                 try check()
             }
             try connection.http.pointee.endData()
@@ -171,7 +171,7 @@ final class Upload {
             let before = sender.position
             if try sender.send(to: connection.transport) {
                 advance(by: Int(sender.position - before))
-                await connection.core.loop.yieldIfSliceIsOver()
+                await connection.pool.loop.yieldIfSliceIsOver()
             } else {
                 try await waitWritable()
             }

@@ -5,10 +5,24 @@ public import HTTPTypes
 public protocol RequestURL: Sendable {
     /// - Throws: ``URIError`` if it cannot be understood.
     func uri() throws -> URI
+
+    /// The same, relative to a session's ``ClientSession/Configuration/baseURL`` if it has one. What is always absolute ignores it.
+    ///
+    /// - Throws: ``URIError`` if it cannot be understood.
+    func uri(relativeTo base: URI?) throws -> URI
+}
+
+extension RequestURL {
+    public func uri(relativeTo base: URI?) throws -> URI { try uri() }
 }
 
 extension String: RequestURL {
     public func uri() throws -> URI { try URI(self) }
+
+    public func uri(relativeTo base: URI?) throws -> URI {
+        if let base { return try base.resolve(self) }
+        return try URI(self)
+    }
 }
 
 extension URI: RequestURL {

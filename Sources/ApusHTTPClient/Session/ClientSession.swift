@@ -1,6 +1,6 @@
 package import ApusNet
 package import ApusRuntime
-import ApusWire
+public import ApusWire
 import HTTPTypes
 import Logging
 import Synchronization
@@ -18,34 +18,87 @@ import Synchronization
 /// made, or else to the one of its first request, or else to ``EventLoop/shared``. It may be used from anywhere: a request from
 /// elsewhere costs one hop there and back, counted in ``SessionStatistics/hops``.
 ///
-/// ``close()`` is good manners and not more: dropping the session closes its connections too.
+/// ``close()`` is good manners and not more: dropping the session closes its connections too, which is logged (in debug mode with the
+/// place where the session was made), because whoever waits for a response then gets an error.
 public final class ClientSession: Sendable {
     /// How the session behaves.
     public let configuration: Configuration
     /// The loop's side, retained once it is there. `AtomicLazyReference` does the same in 680 instructions per look.
     private let bound = Atomic<Unmanaged<SessionCore>?>(nil)
     private let isClosed = Atomic<Bool>(false)
+    private let origin: Creation
+    /// Cheaper to ask than the optional itself, which would be copied.
+    private let hasBaseURL: Bool
 
-    /// A session on the loop of the caller, if it is on one.
-    public init(_ configuration: Configuration = Configuration()) {
+    /// Where a session was made, and for how long.
+    private enum Creation {
+        case at(file: StaticString, line: UInt)
+        /// For one request: its response keeps what it needs.
+        case forOneRequest
+    }
+
+    /// A session on the loop of the caller, if it is on one; on that of its pool, if it shares one.
+    ///
+    /// - Parameters:
+    ///   - file: named, with `line`, if the session is dropped without being closed.
+    ///   - line: see `file`.
+    public init(
+        _ configuration: Configuration = Configuration(),
+        file: StaticString = #fileID,
+        line: UInt = #line
+    ) {
         self.configuration = configuration
+        hasBaseURL = configuration.baseURL != nil
+        origin = .at(file: file, line: line)
         if EventLoop.current != nil { _ = core() }
+    }
+
+    /// A session that nobody has to close: what its one request leaves goes with the response.
+    init(forOneRequest configuration: Configuration) {
+        self.configuration = configuration
+        hasBaseURL = configuration.baseURL != nil
+        origin = .forOneRequest
     }
 
     /// A session whose connections come from `connector`.
     package init(
         _ configuration: Configuration,
+        file: StaticString = #fileID,
+        line: UInt = #line,
         connector: @escaping @Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport
     ) {
         self.configuration = configuration
+        hasBaseURL = configuration.baseURL != nil
+        origin = .at(file: file, line: line)
         let loop = EventLoop.current ?? .shared
         _ = bind(SessionCore(loop: loop, configuration: configuration, connector: connector))
     }
 
     deinit {
         guard let core = bound.load(ordering: .acquiring)?.takeRetainedValue() else { return }
-        core.loop.perform { core.drop() }
+        guard case .at(let file, let line) = origin else { return }
+        let wasClosed = isClosed.load(ordering: .acquiring)
+        core.loop.perform {
+            if !wasClosed, !core.isClosed, core.isUsed { Self.logUnclosed(core, file, line) }
+            core.close()
+        }
     }
+
+    /// Once for the process, or in debug mode for each session.
+    private static func logUnclosed(_ core: SessionCore, _ file: StaticString, _ line: UInt) {
+        let advice = "Await `close()`, or use `ClientSession.with`."
+        if core.loop.options.debug {
+            core.configuration.logger.warning(
+                "The session made at \(file):\(line) was dropped without being closed. \(advice)"
+            )
+        } else if !hasLoggedUnclosed.exchange(true, ordering: .relaxed) {
+            core.configuration.logger.notice(
+                "A session was dropped without being closed. \(advice) Debug mode (APUS_DEBUG=1) says where such sessions are made."
+            )
+        }
+    }
+
+    private static let hasLoggedUnclosed = Atomic<Bool>(false)
 
     /// Makes a session, runs `body` with it, and closes it, whether `body` returns, throws or is cancelled.
     ///
@@ -54,9 +107,11 @@ public final class ClientSession: Sendable {
     /// Cancel safety: as `body`'s; the session is closed in any case.
     public static func with<Success>(
         _ configuration: Configuration = Configuration(),
+        file: StaticString = #fileID,
+        line: UInt = #line,
         _ body: nonisolated(nonsending) (ClientSession) async throws -> Success
     ) async throws -> Success {
-        let session = ClientSession(configuration)
+        let session = ClientSession(configuration, file: file, line: line)
         do {
             let result = try await body(session)
             await session.close()
@@ -67,7 +122,8 @@ public final class ClientSession: Sendable {
         }
     }
 
-    /// Closes all connections. Requests under way fail with ``ClientError`` `.sessionClosed`, and so do new ones. Safe twice.
+    /// Closes all connections, unless they are a shared pool's. Requests under way fail with ``ClientError`` `.sessionClosed`, and so do
+    /// new ones. Safe twice.
     public func close() async {
         isClosed.store(true, ordering: .releasing)
         guard let core = boundCore else { return }
@@ -80,9 +136,36 @@ public final class ClientSession: Sendable {
     public var statistics: SessionStatistics {
         get async {
             guard let core = boundCore else { return SessionStatistics() }
-            if core.loop.isCurrent { return core.currentStatistics }
-            return (try? await core.loop.hop { core.currentStatistics }) ?? SessionStatistics()
+            if core.loop.isCurrent { return core.statistics }
+            return (try? await core.loop.hop { core.statistics }) ?? SessionStatistics()
         }
+    }
+
+    /// Counters for each host, as of now. Hosts to which nothing is open are forgotten when there are thousands.
+    public var hostStatistics: [Origin: HostStatistics] {
+        get async {
+            guard let core = boundCore else { return [:] }
+            if core.loop.isCurrent { return core.hostStatistics }
+            return (try? await core.loop.hop { core.hostStatistics }) ?? [:]
+        }
+    }
+
+    /// Opens connections in advance, so that the first requests need not wait for lookup, TCP and TLS.
+    ///
+    /// - Parameters:
+    ///   - url: any URL of the host.
+    ///   - connections: how many there shall be, those that are open already included. Fewer are opened where the pool's limits leave
+    ///     fewer places: no idle connection of another host is closed for it.
+    /// - Returns: how many are open to the host then.
+    /// - Throws: ``ClientError`` of the first attempt that failed, when all are over; `CancellationError`.
+    ///
+    /// Cancel safety: attempts for which no request waits are given up.
+    @discardableResult
+    public func warm(_ url: some RequestURL, connections: Int = 1) async throws -> Int {
+        let exchange = try exchange(.get, url, [:], NoFields(), nil, nil, nil, nil)
+        let core = exchange.core
+        if core.loop.runsCurrentTask { return try await core.warm(exchange, connections) }
+        return try await core.loop.hop { try await core.warm(exchange, connections) }
     }
 
     private func core() -> SessionCore {
@@ -118,10 +201,10 @@ public final class ClientSession: Sendable {
         _ redirects: RedirectPolicy?,
         _ options: RequestOptions?
     ) throws -> Exchange {
-        let uri: URI
+        var uri: URI
         do {
-            let base = try url.uri()
-            uri = params.isEmpty ? base : try base.appendingQuery(params.map { ($0.key, $0.value) })
+            uri = hasBaseURL ? try url.uri(relativeTo: configuration.baseURL) : try url.uri()
+            if !params.isEmpty { uri = try uri.appendingQuery(params.map { ($0.key, $0.value) }) }
         } catch {
             throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
         }
@@ -144,8 +227,8 @@ public final class ClientSession: Sendable {
     func sendFromElsewhere(_ exchange: Exchange) async throws -> ClientResponse {
         let core = exchange.core
         return try await core.loop.hop {
-            core.statistics.hops += 1
-            if core.statistics.hops == 1, core.loop.options.debug {
+            core.hops += 1
+            if core.hops == 1, core.loop.options.debug {
                 core.configuration.logger.warning(
                     "A session of event loop “\(core.loop.name)” is used from elsewhere: each request hops there and back."
                 )

@@ -15,6 +15,12 @@ extension ClientSession {
             public var limitPerHost = 0
             /// How long an unused connection is kept. A server's `Keep-Alive: timeout` shortens it.
             public var idleTimeout: Duration = .seconds(30)
+            /// Requests that one connection carries before it is closed; 0 for any number. For servers whose processes are replaced
+            /// behind a balancer, and would otherwise keep their oldest clients.
+            public var maximumUses = 0
+            /// How old a connection may be when a request begins on it; nil for any age. An address that has changed in DNS is
+            /// noticed within this time.
+            public var maximumAge: Duration?
 
             public init() {}
         }
@@ -39,27 +45,19 @@ extension ClientSession {
         public var limits = HTTP1Limits()
         /// Where the session logs; it logs little.
         public var logger = Logger(label: "apus.client")
+        /// Where relative URLs begin, such as `try URI("https://api.example.com/v2/")`: a request to `"users?page=2"` goes to
+        /// `https://api.example.com/v2/users?page=2`, one to `"/users"` to `https://api.example.com/users` (RFC 3986 §5). It has to end with
+        /// “/”. Absolute URLs ignore it.
+        public var baseURL: URI?
+        /// Origins that get the secrets among ``headers`` (`Authorization`, `Cookie`, `Proxy-Authorization` and fields marked as
+        /// sensitive), besides that of ``baseURL``. Everybody else does not; with neither, secrets there are an error.
+        public var secretOrigins: Set<Origin> = []
+        /// Asked, after the lookup, about each address before it is connected to, redirects included; nil allows all. For URLs that
+        /// strangers choose: ``AddressFilter/publicOnly``.
+        public var addressFilter: AddressFilter?
+        /// Connections shared with other sessions; its settings count then, and not ``pool``.
+        public var sharedPool: ConnectionPool?
 
         public init() {}
     }
-}
-
-/// Counters of a session.
-public struct SessionStatistics: Sendable, Hashable {
-    /// Requests begun, redirects included.
-    public var requests = 0
-    /// Connections opened.
-    public var connectionsOpened = 0
-    /// Requests that found an idle connection.
-    public var reuses = 0
-    /// Requests sent again because a reused connection died before the first byte of a response.
-    public var resends = 0
-    /// Requests that came from another thread than the session's loop: each costs a hop there and back.
-    public var hops = 0
-    /// Connections open now.
-    public var open = 0
-    /// Of these, unused.
-    public var idle = 0
-    /// Requests that wait for a connection now.
-    public var waiting = 0
 }

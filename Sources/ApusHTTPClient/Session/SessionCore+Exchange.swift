@@ -110,12 +110,13 @@ extension SessionCore {
     private func respond(to exchange: Exchange) async throws -> ClientResponse {
         if Task.isCancelled { throw CancellationError() }
         if isClosed { throw sessionClosed(exchange) }
-        statistics.requests &+= 1
         let host = try host(of: exchange)
+        host.counters.requests &+= 1
         host.users &+= 1
         defer { host.users &-= 1 }
         host.prepare(exchange)
-        if let idle = idleConnection(to: host) {
+        if let idle = pool.idleConnection(host.index, for: self) {
+            host.counters.reuses &+= 1
             do {
                 return try await attempt(exchange, on: idle)
             } catch {
@@ -149,17 +150,18 @@ extension SessionCore {
         _ host: HostRecord
     ) async throws -> ClientResponse {
         exchange.progress = failed.hasReceived ? .head : .request
-        guard failed.uses > 1, !failed.hasReceived, !isClosed, exchange.canSendAgain, Self.isDeadConnection(error)
+        guard failed.uses > 1, !failed.hasReceived, !isClosed, !pool.isClosed, exchange.canSendAgain,
+            Self.isDeadConnection(error)
         else {
             finished(failed, isReusable: false)
             throw describe(error, exchange)
         }
-        statistics.resends &+= 1
+        host.counters.resends &+= 1
         configuration.logger.debug(
             "\(exchange.method) \(exchange.uri.redacted): the server had closed the idle connection; sending again"
         )
         do {
-            let fresh = try await replace(failed, host, exchange)
+            let fresh = try await replace(failed, exchange)
             do {
                 return try await attempt(exchange, on: fresh)
             } catch {
@@ -263,7 +265,7 @@ extension SessionCore {
     func describe(_ error: any Error, _ exchange: Exchange) -> any Error {
         if error is CancellationError || error is ClientError || error is LoopError { return error }
         if let closed = loop.closedError { return closed }
-        if isClosed { return sessionClosed(exchange) }
+        if isClosed || pool.isClosed { return sessionClosed(exchange) }
         let (code, message) = Self.explain(error, exchange)
         return exchange.error(code, message, cause: error)
     }
@@ -292,6 +294,7 @@ extension SessionCore {
             switch error.code {
             case .connectionRefused: return (.connectionRefused, "\(error)")
             case .unknownHost: return (.unknownHost, "\(error)")
+            case .addressRefused: return (.addressRefused, "\(error)")
             case .unexpectedEnd, .connectionReset, .brokenPipe:
                 // TLS itself has failed, such as by an alert that refuses our certificate.
                 if let tls = error.cause as? TLSError, tls.code != .truncated { return (.tlsFailed, "\(error)") }
@@ -321,19 +324,6 @@ extension SessionCore {
         case .totalTimeout: "Not finished within \(text(timeouts.total)) (`timeouts.total`)."
         default: "A deadline passed."
         }
-    }
-}
-
-extension HTTPFields {
-    /// Removes what belongs to one origin: the known secrets, and what the user marked as sensitive.
-    mutating func removeSecrets() {
-        for name in RedirectStep.secretFields { self[name] = nil }
-        guard contains(where: { $0.indexingStrategy == .avoid || $0.indexingStrategy == .disallow }) else { return }
-        var kept = HTTPFields()
-        for field in self where field.indexingStrategy == .automatic || field.indexingStrategy == .prefer {
-            kept.append(field)
-        }
-        self = kept
     }
 }
 

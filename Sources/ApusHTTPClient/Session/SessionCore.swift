@@ -4,73 +4,100 @@ import ApusWire
 import HTTPTypes
 import Logging
 
-/// The loop's side of a session: connections, waiting requests, counters. Loop thread only.
+/// The loop's side of a session: its hosts, its requests, its counters. Connections are its pool's. Loop thread only.
 // @unchecked: reached through the session, which goes to the loop's thread first.
 final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
-    private let idleNanoseconds: Int64
-    private let connector: (@Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport)?
-    @exclusivity(unchecked) private var pool: ConnectionPool
-    /// By id: a dictionary would hash three times per request.
-    @exclusivity(unchecked) private var connections = ContiguousArray<ClientConnection?>()
+    let pool: PoolCore
+    private let ownsPool: Bool
+    private let givenProfile: ConnectionProfile
+    private lazy var profile = pool.intern(givenProfile)
     private var hosts: [Origin: HostRecord] = [:]
     private static let firstHostSweep = 1024
     private var hostSweep = firstHostSweep
     @exclusivity(unchecked) private var lastHost: HostRecord?
-    private var waiters: [WaiterID: UnsafeContinuation<Place, Never>] = [:]
-    /// Requests that open a connection now.
-    private var connecting: [ConnectionID: Exchange] = [:]
     @exclusivity(unchecked) private(set) var isClosed = false
-    @exclusivity(unchecked) var statistics = SessionStatistics()
-
-    /// What a waiting request is given.
-    enum Place {
-        case granted(ConnectionPool.Grant)
-        case none(WaitOutcome)
-    }
-
-    /// Debug mode: where the session was made.
-    private let site: CallTrace?
+    /// Of hosts that were forgotten.
+    private var pastCounters = RequestCounters()
+    var hops = 0
 
     init(
         loop: EventLoop,
         configuration: ClientSession.Configuration,
-        connector: (@Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport)? = nil
+        connector: ConnectionProfile.Connect? = nil
     ) {
-        self.loop = loop
         self.configuration = configuration
-        self.connector = connector
-        site = loop.resourceSite
         defaultLimits = StageLimits(configuration.timeouts)
-        idleNanoseconds = max(0, configuration.pool.idleTimeout.clampedNanoseconds)
-        pool = ConnectionPool(limit: configuration.pool.limit, limitPerHost: configuration.pool.limitPerHost)
+        givenProfile = ConnectionProfile(configuration, connector: connector)
+        if let shared = configuration.sharedPool {
+            pool = shared.core()
+            ownsPool = false
+        } else {
+            pool = PoolCore(loop: loop, configuration.pool)
+            ownsPool = true
+        }
+        self.loop = pool.loop
     }
 
-    var currentStatistics: SessionStatistics {
-        var result = statistics
-        result.open = pool.open
-        result.idle = pool.idle
-        result.waiting = pool.waiting
+    deinit {
+        // Only a session for one request is not closed by now, and it may have gone without reading the response.
+        guard ownsPool, !isClosed else { return }
+        let pool = pool
+        loop.perform { pool.close() }
+    }
+
+    /// Whether there was a request.
+    var isUsed: Bool { !hosts.isEmpty }
+
+    // MARK: Counters
+
+    var statistics: SessionStatistics {
+        var result = SessionStatistics()
+        var counters = pastCounters
+        for record in hosts.values { counters.add(record.counters) }
+        result.requests = counters.requests
+        result.reuses = counters.reuses
+        result.resends = counters.resends
+        result.hops = hops
+        result.pool = pool.statistics
         return result
+    }
+
+    var hostStatistics: [Origin: HostStatistics] {
+        hosts.mapValues { record in
+            HostStatistics(
+                requests: record.counters.requests,
+                reuses: record.counters.reuses,
+                resends: record.counters.resends,
+                pool: pool.statistics(of: record.pooled)
+            )
+        }
     }
 
     // MARK: Hosts
 
-    /// - Throws: ``ClientError`` `.unsupportedScheme`.
+    /// - Throws: ``ClientError`` `.unsupportedScheme`, and what is wrong with the configuration.
     func host(of exchange: Exchange) throws -> HostRecord {
-        let uri = exchange.uri
         // The host of the last request, most often: comparing is cheaper than hashing.
-        if let lastHost, lastHost.uri.hasSameServer(as: uri) { return lastHost }
+        if let lastHost, lastHost.uri.hasSameServer(as: exchange.uri) { return lastHost }
+        return try otherHost(of: exchange)
+    }
+
+    private func otherHost(of exchange: Exchange) throws -> HostRecord {
+        let uri = exchange.uri
         let origin = uri.origin
         if let known = hosts[origin] {
             lastHost = known
             return known
         }
         try Self.checkScheme(exchange)
+        if let (code, message) = configuration.mistake { throw exchange.error(code, message) }
         if hosts.count >= hostSweep { forgetUnusedHosts() }
-        let record = HostRecord(index: pool.addHost(), uri: uri, configuration: configuration)
+        let pooled = pool.addReference(PoolKey(origin: origin, profile: profile))
+        let isTrusted = configuration.trusts(origin)
+        let record = HostRecord(pooled, uri: uri, configuration: configuration, isTrusted: isTrusted)
         hosts[origin] = record
         lastHost = record
         return record
@@ -79,7 +106,12 @@ final class SessionCore: @unchecked Sendable {
     /// A crawl of a million hosts must not keep a million records. Sweeping when the table has doubled costs each host once.
     private func forgetUnusedHosts() {
         lastHost = nil
-        hosts = hosts.filter { $0.value.users > 0 || !pool.removeHost($0.value.index) }
+        hosts = hosts.filter { _, record in
+            if record.users > 0 || !pool.isUnused(record.pooled) { return true }
+            pastCounters.add(record.counters)
+            pool.removeReference(record.pooled)
+            return false
+        }
         hostSweep = max(Self.firstHostSweep, 2 * hosts.count)
     }
 
@@ -96,244 +128,101 @@ final class SessionCore: @unchecked Sendable {
 
     // MARK: Connections
 
-    /// An idle connection, if there is one: the common case, without waiting.
-    func idleConnection(to host: HostRecord) -> ClientConnection? {
-        guard let id = pool.acquireIdle(host.index), let connection = connections[id] else { return nil }
-        connection.unpark()
-        statistics.reuses &+= 1
-        return connection
-    }
-
     /// A connection, opened or waited for.
     ///
     /// - Throws: ``ClientError`` (`.acquireTimeout`, `.sessionClosed`), ``NetError``, `CancellationError`.
     func acquire(_ host: HostRecord, _ exchange: Exchange) async throws -> ClientConnection {
         guard !isClosed else { throw sessionClosed(exchange) }
-        defer { exchange.waiting = .nothing }
-        switch try await place(for: host, exchange) {
-        case .reuse(let id):
-            guard let connection = connection(id) else { throw sessionClosed(exchange) }
-            connection.unpark()
-            statistics.reuses &+= 1
+        switch await pool.connection(to: host, exchange) {
+        case .connection(let connection):
+            guard !connection.isClosed else { throw sessionClosed(exchange) }
+            if connection.uses > 0 { host.counters.reuses &+= 1 }
             return connection
-        case .connect(let id):
-            return try await open(host, id: id, exchange)
+        case .failed(let error): throw connectError(error, exchange)
+        case .left(.timedOut):
+            let numbers = pool.statistics
+            throw exchange.error(
+                exchange.code(.acquireTimeout),
+                "No connection came free in time: \(numbers.open) of at most \(pool.limit) are in use, and \(numbers.waiting) requests "
+                    + "wait. Raise `pool.limit`, or start fewer requests at a time."
+            )
+        case .left(.closed): throw sessionClosed(exchange)
+        case .left: throw CancellationError()
         }
     }
 
     /// A new connection in the place of one that turned out to be dead: the request keeps its place.
-    func replace(_ dead: ClientConnection, _ host: HostRecord, _ exchange: Exchange) async throws -> ClientConnection {
-        guard connection(dead.id) === dead else { throw sessionClosed(exchange) }
-        removeConnection(dead.id)?.close()
-        return try await open(host, id: dead.id, exchange)
-    }
-
-    /// Opens a connection in the place `id`, which is given back if that fails.
-    private func open(_ host: HostRecord, id: ConnectionID, _ exchange: Exchange) async throws -> ClientConnection {
-        connecting[id] = exchange
-        defer {
-            connecting[id] = nil
-            exchange.waiting = .nothing
-        }
+    func replace(_ dead: ClientConnection, _ exchange: Exchange) async throws -> ClientConnection {
         do {
-            return try await connect(host, id: id, exchange)
-        } catch {
-            perform(pool.release(id, isReusable: false), of: id)
-            guard let error = error as? NetError, error.isTimeout, !isClosed else { throw error }
-            let code = exchange.code(.connectTimeout)
-            throw exchange.error(code, "\(Self.explain(code, exchange.timeouts)) \(error)", cause: error)
-        }
-    }
-
-    private func place(
-        for host: HostRecord,
-        _ exchange: Exchange
-    ) async throws -> ConnectionPool.Grant {
-        let deadline = exchange.deadline(exchange.limits.acquire)
-        var timer: ScheduledCall?
-        let place: Place = await withUnsafeContinuation { continuation in
-            // Asked inside: between here and the wait nothing else can run, so no grant can be missed.
-            if Task.isCancelled { return continuation.resume(returning: .none(.cancelled)) }
-            if isClosed { return continuation.resume(returning: .none(.closed)) }
-            switch pool.acquire(host.index) {
-            case .granted(let grant): continuation.resume(returning: .granted(grant))
-            case .connect(let id, let victim):
-                removeConnection(victim)?.close()
-                continuation.resume(returning: .granted(.connect(id)))
-            case .wait(let waiter):
-                exchange.waiting = .pool(waiter)
-                waiters[waiter] = continuation
-                if deadline != .max {
-                    timer = loop.schedule(at: LoopClock.Instant(nanoseconds: deadline)) {
-                        self.stopWaiting(waiter, with: .timedOut)
-                    }
-                }
-            }
-        }
-        timer?.cancel()
-        exchange.waiting = .nothing
-        switch place {
-        case .granted(let grant): return grant
-        case .none(.timedOut):
-            throw exchange.error(
-                exchange.code(.acquireTimeout),
-                "No connection came free in time: \(pool.open) of at most \(pool.limit) are in use, and \(pool.waiting) requests "
-                    + "wait. Raise `pool.limit`, or start fewer requests at a time."
-            )
-        case .none(.closed): throw sessionClosed(exchange)
-        case .none: throw CancellationError()
-        }
-    }
-
-    func stopWaiting(_ waiter: WaiterID, with outcome: WaitOutcome) {
-        guard let continuation = waiters.removeValue(forKey: waiter) else { return }
-        pool.cancel(waiter)
-        continuation.resume(returning: .none(outcome))
-    }
-
-    private func connect(
-        _ host: HostRecord,
-        id: ConnectionID,
-        _ exchange: Exchange
-    ) async throws -> ClientConnection {
-        guard !isClosed else { throw sessionClosed(exchange) }
-        let deadline = exchange.deadline(exchange.limits.connect)
-        let loop = loop
-        let transport: any Transport
-        if let connector {
-            let (name, port) = (host.host, host.port)
-            transport = try await supervise(exchange, deadline: deadline, "Connecting to “\(name)”") {
-                LoopBound(try await connector(name, port, loop), on: loop)
-            }.value
-        } else {
-            // As a task of its own: looking a name up, racing its addresses and shaking hands wait by means of their own.
-            let (configuration, name, port, isSecure) = (self.configuration, host.host, host.port, host.isSecure)
-            transport = try await supervise(exchange, deadline: deadline, "Connecting to “\(name)”") {
-                let addresses = try await configuration.resolver.addresses(of: name, port: port)
-                let plain = try await Connector.connect(toAny: addresses, host: name, on: loop, deadline: .max)
-                guard isSecure else { return LoopBound(plain, on: loop) }
-                var tls = configuration.tls
-                if tls.applicationProtocols.isEmpty { tls.applicationProtocols = ["http/1.1"] }
-                let secure = try await TLSTransport.connect(over: plain, host: name, configuration: tls, deadline: .max)
-                return LoopBound(secure, on: loop)
-            }.value
-        }
-        guard !isClosed else {
-            transport.close()
-            throw sessionClosed(exchange)
-        }
-        statistics.connectionsOpened += 1
-        let connection = ClientConnection(id: id, transport: transport, core: self)
-        while connections.count <= id { connections.append(nil) }
-        connections[id] = connection
-        return connection
-    }
-
-    /// Runs what waits by means of its own as a task, which the deadline, a cancellation and ``close()`` end.
-    private func supervise<Success: Sendable>(
-        _ exchange: Exchange,
-        deadline: Int64,
-        _ action: String,
-        _ body: @escaping @Sendable () async throws -> Success
-    ) async throws -> Success {
-        try Task.checkCancellation()
-        let task = loop.spawn(body)
-        exchange.waiting = .task { task.cancel() }
-        defer { exchange.waiting = .nothing }
-        var timer: ScheduledCall?
-        if deadline != .max { timer = loop.schedule(at: LoopClock.Instant(nanoseconds: deadline)) { task.cancel() } }
-        defer { timer?.cancel() }
-        if Task.isCancelled { task.cancel() }
-        do {
-            return try await task.value
+            return try await pool.replace(dead, exchange)
         } catch is CancellationError where !Task.isCancelled {
-            if isClosed { throw sessionClosed(exchange) }
-            throw NetError(.timedOut, "\(action) took longer than was allowed.")
+            throw sessionClosed(exchange)
+        } catch {
+            throw connectError(error, exchange)
         }
+    }
+
+    private func connectError(_ error: any Error, _ exchange: Exchange) -> any Error {
+        guard let error = error as? NetError, error.isTimeout, !isClosed else { return error }
+        let code = exchange.code(.connectTimeout)
+        return exchange.error(code, "\(Self.explain(code, exchange.timeouts)) \(error)", cause: error)
     }
 
     /// Takes a connection back after its exchange.
     func finished(_ connection: ClientConnection, isReusable: Bool) {
-        guard self.connection(connection.id) === connection else { return connection.close() }
-        if isReusable, let upload = connection.upload, upload.isRunning {
-            connection.answeredBeforeUploadEnded = true
-            return
+        pool.finished(connection, isReusable: isReusable)
+    }
+
+    /// Opens connections to the exchange's host until there are `count`, as far as there are places that nobody needs.
+    ///
+    /// - Returns: how many there are then.
+    /// - Throws: the first error, when all attempts are over.
+    func warm(_ exchange: Exchange, _ count: Int) async throws -> Int {
+        if isClosed { throw sessionClosed(exchange) }
+        let host = try host(of: exchange)
+        host.users &+= 1
+        defer { host.users &-= 1 }
+        let begun = pool.warm(host, upTo: count, deadline: exchange.deadline(exchange.limits.connect))
+        let bound = LoopBound(begun, on: loop)
+        await withTaskCancellationHandler {
+            for attempt in begun { await attempt.ended() }
+        } onCancel: {
+            bound.loop.perform { self.pool.abandonUnneeded(bound.value) }
         }
-        let isReusable = isReusable && !isClosed && connection.canReuse()
-        let release = pool.release(connection.id, isReusable: isReusable)
-        if release == .keep { park(connection) }
-        perform(release, of: connection.id)
-    }
-
-    private func connection(_ id: ConnectionID) -> ClientConnection? {
-        id < connections.count ? connections[id] : nil
-    }
-
-    private func removeConnection(_ id: ConnectionID) -> ClientConnection? {
-        guard let connection = connection(id) else { return nil }
-        connections[id] = nil
-        return connection
-    }
-
-    private func park(_ connection: ClientConnection) {
-        var limit = idleNanoseconds
-        // One second less than the server says: it must not close while a request is on its way.
-        if let hint = connection.keepAliveHint { limit = min(limit, max(0, (hint - .seconds(1)).clampedNanoseconds)) }
-        connection.park(until: loop.now.addingClamped(limit))
-    }
-
-    /// An idle connection was closed by its server, or grew too old.
-    func idleConnectionEnded(_ connection: ClientConnection) {
-        guard self.connection(connection.id) === connection else { return }
-        perform(pool.idleClosed(connection.id), of: connection.id)
-    }
-
-    private func perform(_ release: ConnectionPool.Release, of id: ConnectionID) {
-        switch release {
-        case .keep: return
-        case .handOver(let waiter):
-            guard let continuation = waiters.removeValue(forKey: waiter) else { return }
-            continuation.resume(returning: .granted(.reuse(id)))
-        case .close:
-            removeConnection(id)?.close()
-        case .closeAndGrant(let waiter, let place):
-            removeConnection(id)?.close()
-            guard let continuation = waiters.removeValue(forKey: waiter) else { return }
-            continuation.resume(returning: .granted(.connect(place)))
-        }
+        try Task.checkCancellation()
+        if isClosed { throw sessionClosed(exchange) }
+        for case let error? in begun.lazy.map(\.failure) { throw describe(connectError(error, exchange), exchange) }
+        return pool.statistics(of: host.pooled).open
     }
 
     // MARK: The end
 
-    /// Closes every connection; requests under way fail with `.sessionClosed`. Safe twice, and on a closed loop.
-    /// The last reference to the session is gone. With nothing open there was nothing to close.
-    func drop() {
-        if !isClosed, pool.open > 0 {
-            loop.reportUnclosed("A ClientSession with \(pool.open) open connections", madeAt: site)
-        }
-        close()
-    }
-
+    /// Ends the session's requests, which fail with `.sessionClosed`, and closes its connections, unless they are a shared pool's.
+    /// Safe twice, and on a closed loop.
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        let waiting = waiters
-        waiters = [:]
-        for (waiter, continuation) in waiting {
-            pool.cancel(waiter)
-            continuation.resume(returning: .none(.closed))
+        if ownsPool { pool.close() } else { pool.leave(self) }
+        lastHost = nil
+        for record in hosts.values {
+            pastCounters.add(record.counters)
+            pool.removeReference(record.pooled)
         }
-        let open = connections
-        connections = []
-        for case let connection? in open {
-            connection.close()
-            pool.discard(connection.id)
-        }
-        // They give their places back themselves.
-        for exchange in connecting.values { exchange.endWait(with: .closed) }
+        hosts = [:]
     }
 
     func sessionClosed(_ exchange: Exchange) -> ClientError {
-        exchange.error(.sessionClosed, "The session was closed.")
+        exchange.error(
+            .sessionClosed,
+            isClosed ? "The session was closed." : "The connection pool that the session shares was closed."
+        )
+    }
+}
+
+extension RequestCounters {
+    mutating func add(_ other: RequestCounters) {
+        requests += other.requests
+        reuses += other.reuses
+        resends += other.resends
     }
 }

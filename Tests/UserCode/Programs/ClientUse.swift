@@ -21,6 +21,7 @@ enum ClientUse {
             try await verbs(session, base)
             try await bodies(session, base)
             try await responses(session, base)
+            try await sessions(base)
             let numbers = await session.statistics
             try expect(numbers.requests > 0 && numbers.connectionsOpened > 0 && numbers.reuses > 0, "statistics")
         }
@@ -95,5 +96,41 @@ enum ClientUse {
         try expect(trailers == nil || trailers?.isEmpty == true, "no trailers")
         let size = try await session.request(.get, "\(base)/hello") { try await $0.bytes().count }
         try expect(size == 6, "the scoped form of request")
+    }
+
+    /// A base URL, a pool that sessions share, connections opened in advance, and a request without a session.
+    private static func sessions(_ base: String) async throws {
+        let pool = ConnectionPool()
+        var configuration = ClientSession.Configuration()
+        configuration.sharedPool = pool
+        configuration.baseURL = try URI("\(base)/")
+        configuration.secretOrigins = [try URI(base).origin]
+        configuration.addressFilter = AddressFilter { host, address in
+            if address.port == nil { throw Unexpected(description: "\(host) is a Unix socket") }
+        }
+        for _ in 1...2 {
+            try await ClientSession.with(configuration) { session in
+                let open = try await session.warm("hello", connections: 2)
+                try expect(open == 2, "warm connections")
+                try expect(try await session.get("hello").text() == "hello ", "a relative URL")
+                let hosts = await session.hostStatistics
+                try expect(hosts[try URI(base).origin]?.requests == 1, "statistics of a host")
+            }
+        }
+        let numbers = await pool.statistics
+        try expect(numbers.connectionsOpened == 2 && numbers.idle == 2, "a shared pool: \(numbers)")
+        await pool.close()
+        let text = try await fetch("\(base)/hello", params: ["by": "fetch"], timeouts: .total(.seconds(10))).text()
+        try expect(text == "hello by=fetch", "a request without a session")
+        configuration.sharedPool = nil
+        configuration.addressFilter = .publicOnly
+        try await ClientSession.with(configuration) { session in
+            do {
+                _ = try await session.get("hello")
+                throw Unexpected(description: "this machine is not public")
+            } catch let error as ClientError {
+                try expect(error.code == .addressRefused, "the address filter")
+            }
+        }
     }
 }

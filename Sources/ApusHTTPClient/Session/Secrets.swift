@@ -1,0 +1,74 @@
+import ApusWire
+import HTTPTypes
+
+extension HTTPFields {
+    /// Removes what belongs to one origin: the known secrets, and what the user marked as sensitive.
+    mutating func removeSecrets() {
+        for name in RedirectStep.secretFields { self[name] = nil }
+        guard contains(where: { $0.indexingStrategy == .avoid || $0.indexingStrategy == .disallow }) else { return }
+        var kept = HTTPFields()
+        for field in self where field.indexingStrategy == .automatic || field.indexingStrategy == .prefer {
+            kept.append(field)
+        }
+        self = kept
+    }
+
+    /// The name of a field that belongs to one origin, if there is one.
+    var firstSecret: HTTPField.Name? {
+        first { field in
+            RedirectStep.secretFields.contains(field.name) || field.indexingStrategy == .avoid
+                || field.indexingStrategy == .disallow
+        }?.name
+    }
+}
+
+extension ClientSession.Configuration {
+    /// Whether the session's own secrets may go to an origin.
+    func trusts(_ origin: Origin) -> Bool { origin == baseURL?.origin || secretOrigins.contains(origin) }
+
+    /// What is wrong with it, as a message.
+    var mistake: (ClientError.Code, String)? {
+        if let baseURL {
+            guard baseURL.scheme == "http" || baseURL.scheme == "https" else {
+                return (.unsupportedScheme, "The base URL has to be http or https, and is \(baseURL.redacted).")
+            }
+            guard baseURL.path.hasSuffix("/"), baseURL.query == nil, baseURL.fragment == nil else {
+                return (
+                    .invalidURL,
+                    "The base URL \(baseURL.redacted) has to end with “/”, without query and fragment: what follows its last “/” would be lost."
+                )
+            }
+        }
+        guard baseURL == nil, secretOrigins.isEmpty, let name = headers.firstSecret else { return nil }
+        return (
+            .invalidRequest,
+            "The session's header \(name) is a secret, and nothing says whose: every host would get it. Set `configuration.baseURL`, "
+                + "or list the origins that may have it in `configuration.secretOrigins`."
+        )
+    }
+}
+
+// What `print` and `dump` show of things that hold secrets: field names instead of fields, URLs without userinfo and query.
+extension ClientSession.Configuration: CustomStringConvertible, CustomReflectable {
+    public var description: String {
+        "ClientSession.Configuration(\(shown.map { "\($0.label ?? "-"): \($0.value)" }.joined(separator: ", ")))"
+    }
+
+    public var customMirror: Mirror { Mirror(self, children: shown, displayStyle: .struct) }
+
+    private var shown: [Mirror.Child] {
+        [
+            ("pool", pool), ("timeouts", timeouts), ("redirects", redirects),
+            ("headers", headers.map(\.name.rawName)), ("userAgent", userAgent), ("bodyLimit", bodyLimit),
+            ("baseURL", baseURL?.redacted ?? "-"), ("secretOrigins", secretOrigins.map(\.description).sorted()),
+        ]
+    }
+}
+
+extension Exchange: CustomReflectable {
+    var customMirror: Mirror { Mirror(self, children: ["method": method.rawValue, "uri": uri.redacted]) }
+}
+
+extension HostRecord: CustomReflectable {
+    var customMirror: Mirror { Mirror(self, children: ["uri": uri.redacted]) }
+}
