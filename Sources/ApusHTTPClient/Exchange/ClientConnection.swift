@@ -27,6 +27,8 @@ final class ClientConnection: DescriptorWatcher {
     @exclusivity(unchecked) private var earlyHead: HTTP1ResponseHead?
     /// How long the server said that it keeps the connection.
     @exclusivity(unchecked) var keepAliveHint: Duration?
+    /// Where it leads, and how it came about.
+    @exclusivity(unchecked) var facts: ConnectionFacts?
     // The core owns its connections, and closes them before it goes.
     unowned(unsafe) let core: SessionCore
 

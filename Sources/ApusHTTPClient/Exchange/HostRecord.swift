@@ -15,7 +15,7 @@ final class HostRecord {
     let isSecure: Bool
     /// Exchanges under way: while there is one, the record and its number in the pool stay.
     @exclusivity(unchecked) var users = 0
-    /// `Host`, `User-Agent`, `Accept` and the session's own fields, each with its line end.
+    /// `Host`, `User-Agent`, `Accept`, `Accept-Encoding` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
     private let preparedFields: HTTPFields
 
@@ -30,6 +30,7 @@ final class HostRecord {
         fields[.hostField] = uri.hostHeader
         fields[.userAgent] = configuration.userAgent
         fields[.accept] = "*/*"
+        if configuration.decompress { fields[.acceptEncoding] = ContentCoding.acceptEncoding }
         for field in configuration.headers { fields[field.name] = nil }
         for field in configuration.headers { fields.append(field) }
         preparedFields = fields
@@ -41,13 +42,16 @@ final class HostRecord {
     /// Puts what the host's requests have in common into a request: ready-made lines, unless it replaces one of them.
     func prepare(_ exchange: Exchange) {
         let own = exchange.ownFields
-        if !exchange.withholdsSecrets, own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) }) {
+        let omitsEncoding = exchange.omitsAcceptEncoding
+        if !exchange.withholdsSecrets, !omitsEncoding,
+            own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) }) {
             exchange.prepared = prepared
             exchange.fields = own
             return
         }
         var fields = preparedFields
         if exchange.withholdsSecrets { fields.removeSecrets() }
+        if omitsEncoding { fields[.acceptEncoding] = nil }
         for field in own { fields[field.name] = nil }
         for field in own { fields.append(field) }
         // The first field must stay Host, whoever stated it.

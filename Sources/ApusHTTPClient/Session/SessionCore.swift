@@ -195,6 +195,7 @@ final class SessionCore: @unchecked Sendable {
         guard !isClosed else { throw sessionClosed(exchange) }
         let deadline = exchange.deadline(exchange.limits.connect)
         let loop = loop
+        let phases = ConnectPhases(on: loop)
         let transport: any Transport
         if let connector {
             let (name, port) = (host.host, host.port)
@@ -206,11 +207,14 @@ final class SessionCore: @unchecked Sendable {
             let (configuration, name, port, isSecure) = (self.configuration, host.host, host.port, host.isSecure)
             transport = try await supervise(exchange, deadline: deadline, "Connecting to “\(name)”") {
                 let addresses = try await configuration.resolver.addresses(of: name, port: port)
+                phases.resolved()
                 let plain = try await Connector.connect(toAny: addresses, host: name, on: loop, deadline: .max)
+                phases.connected()
                 guard isSecure else { return LoopBound(plain, on: loop) }
                 var tls = configuration.tls
                 if tls.applicationProtocols.isEmpty { tls.applicationProtocols = ["http/1.1"] }
                 let secure = try await TLSTransport.connect(over: plain, host: name, configuration: tls, deadline: .max)
+                phases.secured(secure.info)
                 return LoopBound(secure, on: loop)
             }.value
         }
@@ -220,6 +224,7 @@ final class SessionCore: @unchecked Sendable {
         }
         statistics.connectionsOpened += 1
         let connection = ClientConnection(id: id, transport: transport, core: self)
+        connection.facts = ConnectionFacts(transport, phases)
         while connections.count <= id { connections.append(nil) }
         connections[id] = connection
         return connection

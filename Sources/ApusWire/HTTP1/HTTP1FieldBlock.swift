@@ -78,6 +78,19 @@ public struct HTTP1FieldBlock: @unchecked Sendable, CustomStringConvertible {
         }
     }
 
+    /// Calls `body` with the value's bytes of the first field with this name, given in lower case; nil if there is none.
+    package func withFirst<Result>(
+        _ lowercaseName: StaticString,
+        _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result? {
+        withBase { base -> Result? in
+            let index = index(base, lowercaseName, from: 0)
+            guard index >= 0 else { return nil }
+            let slice = Self.slice(base, headCount, index)
+            return body(UnsafeRawBufferPointer(start: base + Int(slice.valueStart), count: Int(slice.valueCount)))
+        }
+    }
+
     /// Whether there is a field with this name, given in lower case.
     public func contains(_ lowercaseName: StaticString) -> Bool {
         withBase { index($0, lowercaseName, from: 0) >= 0 }
