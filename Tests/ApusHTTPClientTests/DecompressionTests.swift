@@ -40,7 +40,10 @@ struct DecompressionTests {
         let plain = Encoders.prose(3_000_000)
         for (coding, bytes) in Encoders.all(plain) {
             try await withScripts(
-                [.expectRequest, .send(codedInChunks(coding, bytes, size: 30_000), pieces: 40_000), .expectRequest, .send(okResponse)]
+                [
+                    .expectRequest, .send(codedInChunks(coding, bytes, size: 30_000), pieces: 40_000), .expectRequest,
+                    .send(okResponse),
+                ]
             ) { session, _ in
                 let response = try await session.get(someURL)
                 var received: [UInt8] = []
@@ -84,7 +87,9 @@ struct DecompressionTests {
         let two = Encoders.gzip("one, ") + Encoders.gzip("") + Encoders.gzip("two")
         for padding: [UInt8] in [[], [0], [0x1F, 0], Array("garbage".utf8), [UInt8](repeating: 0, count: 5000)] {
             for piece in [0, 1] {
-                try await withScripts([.expectRequest, .send(coded("gzip", two + padding), pieces: piece)]) { session, _ in
+                try await withScripts([.expectRequest, .send(coded("gzip", two + padding), pieces: piece)]) {
+                    session,
+                    _ in
                     let text = try await session.get(someURL).text()
                     #expect(text == "one, two", "\(padding.count) bytes behind it")
                 }
@@ -96,7 +101,9 @@ struct DecompressionTests {
     func stacked() async throws {
         let inner = Encoders.deflate(Self.prose, .zlib)
         let outer = Encoders.deflate(inner, .gzip)
-        for (lines, piece) in [("deflate, gzip", 0), ("deflate\r\nContent-Encoding: x-gzip", 1000), ("DEFLATE ,identity, GZip", 7)] {
+        for (lines, piece) in [
+            ("deflate, gzip", 0), ("deflate\r\nContent-Encoding: x-gzip", 1000), ("DEFLATE ,identity, GZip", 7),
+        ] {
             try await withScripts([.expectRequest, .send(coded(lines, outer), pieces: piece)]) { session, _ in
                 let bytes = try await session.get(someURL).bytes()
                 #expect(bytes == Self.prose)
@@ -119,7 +126,10 @@ struct DecompressionTests {
         }
     }
 
-    @Test("an unknown coding leaves the body as it came", arguments: ["foo", "gzip, foo", "foo, gzip", "compress", "identity", ""])
+    @Test(
+        "an unknown coding leaves the body as it came",
+        arguments: ["foo", "gzip, foo", "foo, gzip", "compress", "identity", ""]
+    )
     func unknown(coding: String) async throws {
         try await withScripts([.expectRequest, .send(coded(coding, Array("\u{1F}as it is".utf8)))]) { session, _ in
             let text = try await session.get(someURL).text()
@@ -136,7 +146,9 @@ struct DecompressionTests {
                 #expect(bytes.isEmpty)
             }
         }
-        try await withScripts([.expectRequest, .send("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 77\r\n\r\n")]) { session, _ in
+        try await withScripts([
+            .expectRequest, .send("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 77\r\n\r\n"),
+        ]) { session, _ in
             let bytes = try await session.head(someURL).bytes()
             #expect(bytes.isEmpty)
         }
@@ -146,13 +158,17 @@ struct DecompressionTests {
                 #expect(bytes.isEmpty)
             }
         }
-        try await withScripts([.expectRequest, .send(coded("gzip", [1, 2], head: "HTTP/1.1 206 Partial Content"))]) { session, _ in
+        try await withScripts([.expectRequest, .send(coded("gzip", [1, 2], head: "HTTP/1.1 206 Partial Content"))]) {
+            session,
+            _ in
             let bytes = try await session.get(someURL).bytes()
             #expect(bytes == [1, 2])
         }
     }
 
-    @Test("Accept-Encoding offers what can be decoded; a request replaces it, a Range or `decompress: false` leaves it out")
+    @Test(
+        "Accept-Encoding offers what can be decoded; a request replaces it, a Range or `decompress: false` leaves it out"
+    )
     func acceptEncoding() async throws {
         let answers = (0..<4).flatMap { _ in [ScriptStep.expectRequest, .send(okResponse)] }
         try await withScripts(answers) { session, peer in
@@ -203,7 +219,9 @@ struct DecompressionTests {
             let left = try await leaks {
                 let session = ClientSession.connected { stream in
                     _ = try await stream.read()
-                    try await stream.write("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: \(bytes.count)\r\n\r\n")
+                    try await stream.write(
+                        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: \(bytes.count)\r\n\r\n"
+                    )
                     for start in stride(from: 0, to: bytes.count, by: 1_000) {
                         let piece = Array(bytes[start..<min(start + 1_000, bytes.count)])
                         try await stream.write(piece)

@@ -40,14 +40,18 @@ enum Encoders {
     }
 
     private typealias BrotliCompress =
-        @convention(c) (Int32, Int32, Int32, Int, UnsafePointer<UInt8>?, UnsafeMutablePointer<Int>, UnsafeMutablePointer<UInt8>?) ->
+        @convention(c) (
+            Int32, Int32, Int32, Int, UnsafePointer<UInt8>?, UnsafeMutablePointer<Int>, UnsafeMutablePointer<UInt8>?
+        ) ->
         Int32
     private typealias ZstandardCompress =
         @convention(c) (UnsafeMutableRawPointer?, Int, UnsafeRawPointer?, Int, Int32) -> Int
 
     /// Nil where libbrotlienc is not installed.
     static func brotli(_ bytes: [UInt8]) -> [UInt8]? {
-        guard let compress = function("libbrotlienc.so.1", "BrotliEncoderCompress", BrotliCompress.self) else { return nil }
+        guard let compress = function("libbrotlienc.so.1", "BrotliEncoderCompress", BrotliCompress.self) else {
+            return nil
+        }
         return [UInt8](unsafeUninitializedCapacity: bytes.count + 1024) { buffer, count in
             var size = buffer.count
             precondition(compress(5, 22, 0, bytes.count, bytes, &size, buffer.baseAddress) == 1)
@@ -75,7 +79,9 @@ enum Encoders {
     static func prose(_ count: Int) -> [UInt8] {
         var random = SplitMix(seed: 7)
         var bytes: [UInt8] = []
-        while bytes.count < count { bytes += Array("line \(random.next() % 100_000) of a long and rather uniform report: all is well\n".utf8) }
+        while bytes.count < count {
+            bytes += Array("line \(random.next() % 100_000) of a long and rather uniform report: all is well\n".utf8)
+        }
         return Array(bytes.prefix(count))
     }
 }

@@ -9,10 +9,14 @@ import Testing
 struct EventTests {
     private static let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n"
     /// Waits that are the same each time.
-    private static let steady = EventReconnection(backoff: Backoff(initial: .seconds(1), maximum: .seconds(30), jitter: .none))
+    private static let steady = EventReconnection(
+        backoff: Backoff(initial: .seconds(1), maximum: .seconds(30), jitter: .none)
+    )
 
     private static func seconds() -> Int64? {
-        EventLoop.current.map { $0.clock.now.duration(to: LoopClock.Instant(nanoseconds: 0)) }.map { -$0.components.seconds }
+        EventLoop.current.map { $0.clock.now.duration(to: LoopClock.Instant(nanoseconds: 0)) }.map {
+            -$0.components.seconds
+        }
     }
 
     @Test("events come as they are sent, in any pieces, plain or compressed")
@@ -20,7 +24,8 @@ struct EventTests {
         let text = ": hello\n\ndata: one\ndata: more\nid: 7\n\nevent: tick\r\ndata:two\r\n\r\ndata: cut off"
         let gzipped = codedInChunks("gzip\r\nContent-Type: text/event-stream", Encoders.gzip(text), size: 9)
         for steps: [ScriptStep] in [
-            [.send(Self.head + text), .finish], [.send(Self.head + text, pieces: 1), .finish], [.send(gzipped, pieces: 4)],
+            [.send(Self.head + text), .finish], [.send(Self.head + text, pieces: 1), .finish],
+            [.send(gzipped, pieces: 4)],
         ] {
             try await withScripts([.expectRequest] + steps) { session, _ in
                 var events: [ServerSentEvent] = []
@@ -33,7 +38,9 @@ struct EventTests {
 
     @Test("an event stream may be silent for an hour, unless the request has timeouts of its own")
     func silence() async throws {
-        let script: [ScriptStep] = [.expectRequest, .send(Self.head), .wait(.seconds(3600)), .send("data: late\n\n"), .finish]
+        let script: [ScriptStep] = [
+            .expectRequest, .send(Self.head), .wait(.seconds(3600)), .send("data: late\n\n"), .finish,
+        ]
         try await withScripts(script) { session, _ in
             var data: [String] = []
             for try await event in try await session.get(someURL).events { data.append(event.data) }
@@ -99,7 +106,10 @@ struct EventTests {
 
     @Test("what another try would not change ends it at once")
     func final() async throws {
-        for answer in ["HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n"] {
+        for answer in [
+            "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+        ] {
             try await withScripts([.expectRequest, .send(answer)]) { session, peer in
                 let error = await clientError { for try await _ in session.events(someURL) {} }
                 #expect([.statusNotSuccess, .unexpectedContentType].contains(error?.code))

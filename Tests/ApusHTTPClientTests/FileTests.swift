@@ -21,14 +21,19 @@ struct FileTests {
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
     }
 
     private static func answer(_ bytes: [UInt8]) -> [UInt8] {
-        Array("HTTP/1.1 200 OK\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: \(bytes.count)\r\n\r\n".utf8) + bytes
+        Array(
+            "HTTP/1.1 200 OK\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: \(bytes.count)\r\n\r\n"
+                .utf8
+        ) + bytes
     }
 
     @Test("a body of any size ends in its file, which replaces the one that was there; nothing else is left")
@@ -61,7 +66,10 @@ struct FileTests {
     func cut() async throws {
         try await withScratchFolder { folder in
             try await withScripts(
-                [.expectRequest, .send(Self.answer([1, 2])), .expectRequest, .send(Self.answer(Encoders.prose(900_000)).dropLast(1).map { $0 }), .finish]
+                [
+                    .expectRequest, .send(Self.answer([1, 2])), .expectRequest,
+                    .send(Self.answer(Encoders.prose(900_000)).dropLast(1).map { $0 }), .finish,
+                ]
             ) { session, _ in
                 _ = try await session.get(someURL).write(to: folder + "/page")
                 let error = await clientError { try await session.get(someURL).write(to: folder + "/page") }
@@ -77,7 +85,10 @@ struct FileTests {
         try await withScratchFolder { folder in
             let began = Flag()
             try await withScripts(
-                [.expectRequest, .send(Array(Self.answer(Encoders.prose(900_000)).dropLast(1))), .perform { began.raise() }, .stall]
+                [
+                    .expectRequest, .send(Array(Self.answer(Encoders.prose(900_000)).dropLast(1))),
+                    .perform { began.raise() }, .stall,
+                ]
             ) { session, _ in
                 let task = EventLoop.spawn { try await session.get(someURL).write(to: folder + "/page") }
                 await until { began.isRaised && !Self.names(in: folder).isEmpty }
@@ -120,7 +131,9 @@ struct FileTests {
                 }
             }
             try await withScripts([.expectRequest, .send(Self.answer(Encoders.prose(500_000)))]) { session, _ in
-                let error = await clientError { try await session.get(someURL).write(to: folder + "/page", FileWriting(limit: 400_000)) }
+                let error = await clientError {
+                    try await session.get(someURL).write(to: folder + "/page", FileWriting(limit: 400_000))
+                }
                 #expect(error?.code == .bodyTooLarge)
             }
             #expect(Self.names(in: folder) == [])

@@ -38,7 +38,10 @@ struct LinesTests {
     func charset() async throws {
         let bytes: [UInt8] = [0xD6, 0xD0, 0x0A, 0xCE, 0xC4]
         try await withScripts(
-            [.expectRequest, .send(coded("gzip\r\nContent-Type: text/plain; charset=gbk", Encoders.deflate(bytes)), pieces: 3)]
+            [
+                .expectRequest,
+                .send(coded("gzip\r\nContent-Type: text/plain; charset=gbk", Encoders.deflate(bytes)), pieces: 3),
+            ]
         ) { session, _ in
             let lines = try await Self.lines(try await session.get(someURL))
             #expect(lines == ["中", "文"])
@@ -47,7 +50,9 @@ struct LinesTests {
 
     @Test("a line over the limit is an error as soon as it is certain, and gives the connection up")
     func limit() async throws {
-        try await withScripts([.expectRequest, .send("HTTP/1.1 200 OK\r\n\r\nshort\n" + String(repeating: "x", count: 11)), .stall]) { session, _ in
+        try await withScripts([
+            .expectRequest, .send("HTTP/1.1 200 OK\r\n\r\nshort\n" + String(repeating: "x", count: 11)), .stall,
+        ]) { session, _ in
             let response = try await session.get(someURL)
             var lines: [String] = []
             var code: ClientError.Code?

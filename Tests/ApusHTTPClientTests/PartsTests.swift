@@ -60,7 +60,9 @@ struct PartsTests {
     func nested() async throws {
         let inner = "--i\r\n\r\nx\r\n--i\r\n\r\ny\r\n--i--"
         let body = "--b\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n\(inner)\r\n--b\r\n\r\nz\r\n--b--"
-        try await withScripts([.expectRequest, .send(Self.answer(body, type: "multipart/mixed; boundary=\"b\""), pieces: 5)]) { session, _ in
+        try await withScripts([
+            .expectRequest, .send(Self.answer(body, type: "multipart/mixed; boundary=\"b\""), pieces: 5),
+        ]) { session, _ in
             var texts: [String] = []
             for try await part in try await session.get(someURL).parts {
                 if part.contentType?.type == "multipart" {

@@ -48,7 +48,8 @@ struct ResponseFactsTests {
     @Test("timings: of a new connection with its parts, of a kept one without; the total when the body is read")
     func timings() async throws {
         let slow: [ScriptStep] = [
-            .wait(.seconds(1)), .expectRequest, .wait(.seconds(2)), .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"),
+            .wait(.seconds(1)), .expectRequest, .wait(.seconds(2)),
+            .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"),
             .wait(.seconds(4)), .send("k"), .expectRequest, .wait(.seconds(8)), .send(okResponse),
         ]
         try await withScripts(slow) { session, _ in
@@ -59,13 +60,18 @@ struct ResponseFactsTests {
             let after = await response.timings
             #expect(after.total == .seconds(7))
             let kept = await (try await session.get(someURL)).timings
-            #expect(kept.acquire == nil && kept.connect == nil && kept.firstByte == .seconds(8) && kept.total == .seconds(8))
+            #expect(
+                kept.acquire == nil && kept.connect == nil && kept.firstByte == .seconds(8) && kept.total == .seconds(8)
+            )
         }
         try await withTestLoop {
             try await TestServer.with({ _ in .text("x") }) { server in
                 try await ClientSession.with { session in
                     let timings = await (try await session.get(server.url())).timings
-                    #expect(timings.lookup != nil && timings.connect != nil && timings.handshake == nil && timings.acquire != nil)
+                    #expect(
+                        timings.lookup != nil && timings.connect != nil && timings.handshake == nil
+                            && timings.acquire != nil
+                    )
                 }
             }
         }
@@ -75,7 +81,8 @@ struct ResponseFactsTests {
     func redirectTimings() async throws {
         try await withScripts(
             [
-                .expectRequest, .wait(.seconds(3)), .send("HTTP/1.1 302 Found\r\nLocation: /2\r\nContent-Length: 0\r\n\r\n"),
+                .expectRequest, .wait(.seconds(3)),
+                .send("HTTP/1.1 302 Found\r\nLocation: /2\r\nContent-Length: 0\r\n\r\n"),
                 .expectRequest, .wait(.seconds(2)), .send(okResponse),
             ]
         ) { session, _ in
@@ -98,7 +105,11 @@ struct ResponseFactsTests {
             check(await clientError { try response.raiseForStatus() })
         }
         try await withScripts([.expectRequest, .send(answer)]) { session, _ in
-            check(await clientError { try await session.get(someURL + "?secret=1", options: RequestOptions(raiseForStatus: true)) })
+            check(
+                await clientError {
+                    try await session.get(someURL + "?secret=1", options: RequestOptions(raiseForStatus: true))
+                }
+            )
         }
         var configuration = ClientSession.Configuration()
         configuration.raiseForStatus = true
@@ -115,12 +126,19 @@ struct ResponseFactsTests {
 
     @Test("a raised status releases a body that is still coming, and a coded beginning is decoded")
     func raisingReleases() async throws {
-        try await withScripts([.expectRequest, .send("HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nhalf"), .stall]) { session, peer in
-            let error = await clientError { try await session.get(someURL, options: RequestOptions(raiseForStatus: true)) }
+        try await withScripts([.expectRequest, .send("HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nhalf"), .stall]) {
+            session,
+            peer in
+            let error = await clientError {
+                try await session.get(someURL, options: RequestOptions(raiseForStatus: true))
+            }
             #expect(error?.code == .statusNotSuccess && peer.end() == .closed)
         }
-        try await withScripts([.expectRequest, .send(coded("gzip", Encoders.gzip("reason"), head: "HTTP/1.1 500 No"))]) { session, _ in
-            let error = await clientError { try await session.get(someURL, options: RequestOptions(raiseForStatus: true)) }
+        try await withScripts([.expectRequest, .send(coded("gzip", Encoders.gzip("reason"), head: "HTTP/1.1 500 No"))])
+        { session, _ in
+            let error = await clientError {
+                try await session.get(someURL, options: RequestOptions(raiseForStatus: true))
+            }
             #expect(error?.bodyPrefix == Array("reason".utf8))
         }
     }

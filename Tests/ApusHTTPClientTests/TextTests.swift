@@ -54,7 +54,8 @@ struct TextTests {
     @Test("a byte order mark overrides the head, and is no part of the text")
     func marks() async throws {
         for (bytes, expected): ([UInt8], String) in [
-            ([0xEF, 0xBB, 0xBF, 0xC3, 0xA4], "ä"), ([0xFF, 0xFE, 0x2D, 0x4E], "中"), ([0xFE, 0xFF, 0x4E, 0x2D], "中"), ([0xEF, 0xBB, 0xBF], ""),
+            ([0xEF, 0xBB, 0xBF, 0xC3, 0xA4], "ä"), ([0xFF, 0xFE, 0x2D, 0x4E], "中"), ([0xFE, 0xFF, 0x4E, 0x2D], "中"),
+            ([0xEF, 0xBB, 0xBF], ""),
         ] {
             for type in ["text/plain", "text/plain; charset=gbk"] {
                 let text = try await read(type, bytes) { try await $0.text() }
@@ -73,7 +74,9 @@ struct TextTests {
         #expect(error??.code == .decodingFailed)
     }
 
-    @Test("what is malformed becomes U+FFFD, or an error that says where if strict; an ASCII character is never swallowed")
+    @Test(
+        "what is malformed becomes U+FFFD, or an error that says where if strict; an ASCII character is never swallowed"
+    )
     func malformed() async throws {
         let replaced = try await read("text/plain; charset=gbk", [0x61, 0xFF, 0x62, 0xD6]) { try await $0.text() }
         #expect(replaced == "a\u{FFFD}b\u{FFFD}")
@@ -81,7 +84,9 @@ struct TextTests {
             ("text/plain", [0x61, 0xFF], 1), ("text/plain; charset=gbk", [0x61, 0x62, 0xFF, 0xFF], 2),
             ("text/plain; charset=utf-16le", [0x61, 0x00, 0x62], 2),
         ] {
-            let error = try await read(type, bytes) { response in await clientError { try await response.text(strict: true) } }
+            let error = try await read(type, bytes) { response in
+                await clientError { try await response.text(strict: true) }
+            }
             #expect(error??.code == .decodingFailed)
             #expect(error??.message.contains("byte \(offset) of \(bytes.count)") == true, "\(type)")
         }
@@ -116,9 +121,12 @@ struct TextTests {
     @Test("an empty body, a page, and what has no type each say what they are")
     func wrongJSON() async throws {
         for (type, bytes, hint): (String?, [UInt8], String) in [
-            ("application/json", [], "empty"), ("text/html", Array("<html>".utf8), "text/html"), (nil, [0x7B], "does not say"),
+            ("application/json", [], "empty"), ("text/html", Array("<html>".utf8), "text/html"),
+            (nil, [0x7B], "does not say"),
         ] {
-            let error = try await read(type, bytes) { response in await clientError { try await response.json(Point.self) } }
+            let error = try await read(type, bytes) { response in
+                await clientError { try await response.json(Point.self) }
+            }
             #expect(error??.code == .decodingFailed)
             #expect(error??.message.contains(hint) == true)
         }

@@ -191,8 +191,12 @@ final class ContentDecoding {
     private func checkRatio(_ stage: Stage) {
         guard stage.failure == nil else { return }
         if stage.produced > Self.freeOutput, stage.produced / Self.ratioLimit > received {
-            stage.failure = limit("\(received) bytes have become \(stage.produced) already, more than \(Self.ratioLimit):1")
-        } else if stage === stages.last, received > Self.fruitlessLimit, received - Self.fruitlessLimit > 2 * stage.produced {
+            stage.failure = limit(
+                "\(received) bytes have become \(stage.produced) already, more than \(Self.ratioLimit):1"
+            )
+        } else if stage === stages.last, received > Self.fruitlessLimit,
+            received - Self.fruitlessLimit > 2 * stage.produced
+        {
             stage.failure = limit("\(received) bytes have become only \(stage.produced)")
         }
     }

@@ -44,7 +44,8 @@ final class HostRecord {
         let own = exchange.ownFields
         let omitsEncoding = exchange.omitsAcceptEncoding
         if !exchange.withholdsSecrets, !omitsEncoding,
-            own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) }) {
+            own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) })
+        {
             exchange.prepared = prepared
             exchange.fields = own
             return

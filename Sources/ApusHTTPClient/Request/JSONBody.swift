@@ -70,7 +70,9 @@ extension Exchange {
             return error(.decodingFailed, "\(what)\(hint ?? " The server does not say what it is.")", cause: cause)
         }
         guard !bytes.isEmpty else { throw failure("The body is empty, which is no JSON.", nil) }
-        let utf8 = try Self.isUTF8(bytes, charset) ? nil : text(of: bytes, converter(charset ?? Self.wide(bytes), isAsked: false), true)
+        let utf8 =
+            try Self.isUTF8(bytes, charset)
+            ? nil : text(of: bytes, converter(charset ?? Self.wide(bytes), isAsked: false), true)
         do {
             return try (decoder ?? JSONDecoder()).decode(type, from: utf8.map { Data($0.utf8) } ?? Data(bytes))
         } catch {

@@ -51,7 +51,10 @@ extension ClientResponse {
             for try await piece in body {
                 total += piece.count
                 if let limit = writing.limit, total > limit {
-                    throw storage.exchange.error(.bodyTooLarge, "The body is larger than \(limit) bytes, the limit of `write(to:)`.")
+                    throw storage.exchange.error(
+                        .bodyTooLarge,
+                        "The body is larger than \(limit) bytes, the limit of `write(to:)`."
+                    )
                 }
                 if batch.isEmpty { batch = piece } else { batch.append(contentsOf: piece) }
                 guard batch.count >= Self.batchSize else { continue }

@@ -24,7 +24,11 @@ extension ClientResponse {
         {
             return String(decoding: bytes, as: UTF8.self)
         }
-        return try storage.exchange.text(of: bytes, try storage.exchange.converter(encoding ?? charset, isAsked: encoding != nil), strict)
+        return try storage.exchange.text(
+            of: bytes,
+            try storage.exchange.converter(encoding ?? charset, isAsked: encoding != nil),
+            strict
+        )
     }
 
     /// The `charset` of the Content-Type.

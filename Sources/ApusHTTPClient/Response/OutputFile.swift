@@ -23,7 +23,10 @@ final class OutputFile: Sendable {
     /// - Throws: ``NetError`` `.invalidArgument` for a path that cannot name a file.
     init(path: String, writer: @escaping Writer = { Glibc.write($0, $1, $2) }) throws {
         guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
-            throw NetError(.invalidArgument, "“\(path)” cannot name a file: it is empty, ends in “/” or contains a NUL.")
+            throw NetError(
+                .invalidArgument,
+                "“\(path)” cannot name a file: it is empty, ends in “/” or contains a NUL."
+            )
         }
         self.path = path
         self.writer = writer

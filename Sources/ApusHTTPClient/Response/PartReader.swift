@@ -77,7 +77,11 @@ final class PartReader: Sendable {
         do {
             return try await body(&taken)
         } catch let error as MultipartError {
-            let described = exchange.error(.malformedResponse, "The body is no proper multipart: \(error.message).", cause: error)
+            let described = exchange.error(
+                .malformedResponse,
+                "The body is no proper multipart: \(error.message).",
+                cause: error
+            )
             taken.failure = described
             throw described
         }

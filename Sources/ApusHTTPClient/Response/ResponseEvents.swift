@@ -51,7 +51,11 @@ public struct ResponseEvents: AsyncSequence, Sendable {
                     if let event = try parser.next() { return event }
                 } catch {
                     response.release()
-                    throw response.storage.exchange.error(.bodyTooLarge, "An event is too large: \(error)", cause: error)
+                    throw response.storage.exchange.error(
+                        .bodyTooLarge,
+                        "An event is too large: \(error)",
+                        cause: error
+                    )
                 }
                 guard let piece = try await body.next(isolation: actor) else { return nil }
                 parser.receive(piece)

@@ -14,7 +14,9 @@ extension ClientResponse {
     ///
     /// Source: C112; RFC 2046 §5.1, RFC 7578.
     public var parts: ResponseParts {
-        ResponseParts(PieceOrigin(contentType: contentType, exchange: storage.exchange) { BodyPieces(body.makeAsyncIterator()) })
+        ResponseParts(
+            PieceOrigin(contentType: contentType, exchange: storage.exchange) { BodyPieces(body.makeAsyncIterator()) }
+        )
     }
 }
 
@@ -112,7 +114,9 @@ public struct ResponsePart: Sendable {
     /// The name of the file that it is, as the server gave it: it may be any text. For a file take ``ContentDisposition/safeFilename``.
     public var filename: String? { contentDisposition?.filename }
     /// What it is for, and called.
-    public var contentDisposition: ContentDisposition? { headers[.contentDisposition].flatMap { ContentDisposition($0) } }
+    public var contentDisposition: ContentDisposition? {
+        headers[.contentDisposition].flatMap { ContentDisposition($0) }
+    }
     /// What it is.
     public var contentType: MediaType? { headers[.contentType].flatMap { MediaType($0) } }
 
@@ -135,7 +139,10 @@ public struct ResponsePart: Sendable {
         var bytes: [UInt8] = []
         while let piece = try await reader.nextData(of: number) {
             guard bytes.count + piece.count <= limit else {
-                throw exchange.error(.bodyTooLarge, "The part is larger than \(limit) bytes. Pass a higher `limit:`, or read its `body`.")
+                throw exchange.error(
+                    .bodyTooLarge,
+                    "The part is larger than \(limit) bytes. Pass a higher `limit:`, or read its `body`."
+                )
             }
             if bytes.isEmpty { bytes = piece } else { bytes.append(contentsOf: piece) }
         }

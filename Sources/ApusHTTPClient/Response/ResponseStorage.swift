@@ -16,7 +16,13 @@ final class ResponseStorage: @unchecked Sendable {
     let stream: LoopBound<BodyStream>?
     var history: [ClientResponse.Hop] = []
 
-    init(_ head: HTTP1ResponseHead, _ exchange: Exchange, complete: [UInt8], trailers: HTTPFields?, _ plan: ContentPlan?) {
+    init(
+        _ head: HTTP1ResponseHead,
+        _ exchange: Exchange,
+        complete: [UInt8],
+        trailers: HTTPFields?,
+        _ plan: ContentPlan?
+    ) {
         self.head = head
         self.exchange = exchange
         self.complete = complete

@@ -131,7 +131,10 @@ public struct EventStream: AsyncSequence, Sendable {
             guard let limit = policy.failureLimit, failures >= limit else { return }
             isAtEnd = true
             throw error
-                ?? ClientError(.connectionClosed, "The server ended \(failures) event streams in a row without an event in them.")
+                ?? ClientError(
+                    .connectionClosed,
+                    "The server ended \(failures) event streams in a row without an event in them."
+                )
         }
 
         /// Returns false when the server has said that there will be no more.
@@ -145,7 +148,10 @@ public struct EventStream: AsyncSequence, Sendable {
             }
             guard response.status == .ok else {
                 response.release()
-                throw response.storage.statusError(.statusNotSuccess, "The server answered \(response.status.code) in place of events.")
+                throw response.storage.statusError(
+                    .statusNotSuccess,
+                    "The server answered \(response.status.code) in place of events."
+                )
             }
             events = ResponseEvents(response: response, lastEventID: lastEventID).makeAsyncIterator()
             return true

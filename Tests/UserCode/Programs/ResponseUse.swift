@@ -17,12 +17,17 @@ enum ResponseUse {
         var lines: [String] = []
         for try await line in try await session.get("\(base)/chunks").lines { lines.append(line) }
         try expect(lines.count == 5 && lines[4] == "chunk 5", "lines")
-        for try await line in try await session.get("\(base)/chunks").lines(limit: 100) { try expect(!line.isEmpty, "a line") }
+        for try await line in try await session.get("\(base)/chunks").lines(limit: 100) {
+            try expect(!line.isEmpty, "a line")
+        }
         let coded = try await session.get("\(base)/hello", options: RequestOptions(decompress: false)).bytes()
         try expect(coded.count == 6, "as it came")
         do {
             let nowhere = "/no-such-folder/page"
-            try await session.get("\(base)/hello").write(to: nowhere, FileWriting(syncs: true, keepsModificationTime: true, limit: 9))
+            try await session.get("\(base)/hello").write(
+                to: nowhere,
+                FileWriting(syncs: true, keepsModificationTime: true, limit: 9)
+            )
             throw Unexpected(description: "there is no such folder")
         } catch let error as ClientError {
             try expect(error.code == .fileFailed, "the file's error")
@@ -33,7 +38,10 @@ enum ResponseUse {
         let response = try await session.get("\(base)/hello")
         try expect(response.isOK && response.version == "HTTP/1.1" && response.reason == "OK", "status line")
         try expect(response.contentType?.essence == "text/plain" && response.contentType?.charset == "utf-8", "type")
-        try expect(response.contentDisposition == nil && response.links.isEmpty && response.lastModified == nil, "fields")
+        try expect(
+            response.contentDisposition == nil && response.links.isEmpty && response.lastModified == nil,
+            "fields"
+        )
         try expect(response.remoteAddress != nil && response.localAddress != nil && response.tls == nil, "addresses")
         let timings = await response.timings
         try expect(timings.total != nil && timings.firstByte >= .zero, "timings")
