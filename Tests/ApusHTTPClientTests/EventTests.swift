@@ -86,6 +86,20 @@ struct EventTests {
         }
     }
 
+    @Test("a server that asks for no wait at all gets a short one, and longer ones after failures")
+    func noWait() async throws {
+        try await withScripts(
+            [.expectRequest, .send(Self.head + "retry: 0\n\n"), .finish],
+            [.refuse],
+            [.expectRequest, .send("HTTP/1.1 204 No Content\r\n\r\n")]
+        ) { session, peer in
+            for try await _ in session.events(someURL, reconnecting: Self.steady) {}
+            let now = EventLoop.current?.clock.now
+            // 100 and 200 ms.
+            #expect(now == LoopClock.Instant(nanoseconds: 300_000_000) && peer.attempts == 3)
+        }
+    }
+
     @Test("failures in a row wait longer and longer, and end it with the last one's error")
     func givesUp() async throws {
         var policy = Self.steady

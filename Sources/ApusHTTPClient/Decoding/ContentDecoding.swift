@@ -87,7 +87,8 @@ final class ContentDecoding {
             input = []
             offset = 0
         }
-        if !piece.isEmpty { return piece }
+        // Who keeps a piece should not keep the room that it did not need.
+        if !piece.isEmpty { return piece.count < capacity / 4 ? Array(piece[...]) : piece }
         if let failure { throw failure }
         return nil
     }

@@ -5,7 +5,7 @@
 /// ```
 public struct RequestOptions: Sendable {
     /// Whether a coded body is decoded; nil for the session's ``ClientSession/Configuration/decompress``. With false the automatic
-    /// `Accept-Encoding` is not sent either: state one to be sent a coded body.
+    /// `Accept-Encoding` is not sent either: state one to be sent a coded body. With true it is the session's matter whether it is sent.
     public var decompress: Bool?
     /// Whether a status of 400 or more is thrown; nil for the session's ``ClientSession/Configuration/raiseForStatus``.
     public var raiseForStatus: Bool?

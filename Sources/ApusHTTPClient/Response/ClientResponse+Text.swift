@@ -19,9 +19,8 @@ extension ClientResponse {
     /// Source: C41 (aiohttp's `text`).
     public func text(encoding: String? = nil, strict: Bool = false, limit: Int? = nil) async throws -> String {
         let bytes = try await storage.collect(limit: limit)
-        if encoding == nil, !strict, bytes.first != 0xEF, hasPlainUTF8, !bytes.starts(with: [0xFE, 0xFF]),
-            !bytes.starts(with: [0xFF, 0xFE])
-        {
+        // No byte order mark: none begins with another byte.
+        if encoding == nil, !strict, bytes.first.map({ $0 != 0xEF && $0 < 0xFE }) ?? true, hasPlainUTF8 {
             return String(decoding: bytes, as: UTF8.self)
         }
         return try storage.exchange.text(
@@ -34,25 +33,22 @@ extension ClientResponse {
     /// The `charset` of the Content-Type.
     var charset: String? { contentType?.charset }
 
-    /// Whether the head has no `charset`, or says UTF-8 in the usual way: nothing has to be parsed then.
+    /// Whether the head has no parameters in its Content-Type, or says UTF-8 in the usual way: nothing has to be parsed then.
     var hasPlainUTF8: Bool {
         head.block.withFirst("content-type") { value in
-            guard let start = Self.index(of: "charset=", in: value) else { return true }
-            let name = UnsafeRawBufferPointer(rebasing: value[(start + 8)...])
-            return name.count == 5 && Self.index(of: "utf-8", in: name) == 0
+            Self.ends(value, with: ";charset=utf-8") || Self.ends(value, with: "; charset=utf-8")
+                || !value.contains(0x3B)
         } ?? true
     }
 
-    private static func index(of word: StaticString, in bytes: UnsafeRawBufferPointer) -> Int? {
+    private static func ends(_ bytes: UnsafeRawBufferPointer, with word: StaticString) -> Bool {
         let count = word.utf8CodeUnitCount
-        guard bytes.count >= count else { return nil }
-        for start in 0...(bytes.count - count) {
-            var length = 0
-            // A letter in any case; `=` and `-` have that bit set anyway.
-            while length < count, bytes[start + length] | 0x20 == word.utf8Start[length] { length += 1 }
-            if length == count { return start }
-        }
-        return nil
+        let start = bytes.count - count
+        guard start >= 0 else { return false }
+        // A letter in any case; what else there is has that bit set anyway. From the end: most differ there.
+        var index = count - 1
+        while index >= 0, bytes[start + index] | 0x20 == word.utf8Start[index] { index -= 1 }
+        return index < 0
     }
 }
 

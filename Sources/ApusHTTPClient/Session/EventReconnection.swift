@@ -2,7 +2,7 @@ public import ApusRuntime
 
 /// When ``ClientSession/events(_:params:headers:lastEventID:reconnecting:options:)`` connects again, and when it gives up.
 public struct EventReconnection: Sendable, Hashable {
-    /// The waits before it connects again. The server's `retry` takes the place of ``ApusRuntime/Backoff/initial``.
+    /// The waits before it connects again. The server's `retry`, but at least 100 ms, takes the place of ``ApusRuntime/Backoff/initial``.
     public var backoff: Backoff
     /// How many failures in a row end the sequence with the last one's error; nil for any number. An event that comes begins the count
     /// anew; connections that are refused or broken off before one, and answers 408, 429, 500, 502, 503 and 504, count.
@@ -24,6 +24,9 @@ public struct EventReconnection: Sendable, Hashable {
         self.idleTimeout = idleTimeout
     }
 
+    /// What a server's `retry` cannot go below.
+    static let shortestDelay = Duration.milliseconds(100)
+
     /// The wait before the next connection.
     ///
     /// - Parameters:
@@ -32,7 +35,8 @@ public struct EventReconnection: Sendable, Hashable {
     func delay(failures: Int, stated: Duration?) -> Duration {
         var backoff = backoff
         if let stated {
-            backoff.initial = stated
+            // Zero would stay zero after any number of failures, and have us ask without end.
+            backoff.initial = max(stated, Self.shortestDelay)
             // The server knows what it asks for; only what failures add to it is bounded.
             backoff.maximum = max(backoff.maximum, stated)
         }
