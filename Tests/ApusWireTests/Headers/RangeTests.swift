@@ -63,6 +63,7 @@ import Testing
             let one = try #require(EntityTag(left))
             let other = try #require(EntityTag(right))
             #expect(one.matchesStrongly(other) == strong && one.matchesWeakly(other) == weak)
+            #expect(other.matchesStrongly(one) == strong && other.matchesWeakly(one) == weak)
             #expect(one.description == left)
         }
         for text in ["", "1", "\"1", "w/\"1\"", "W\"1\"", "\"a b\"", "\"a\"b\"", "\"1\" x", "*"] {

@@ -55,7 +55,7 @@ import Testing
     func bounded() throws {
         let base = try URI("http://h/")
         #expect(WebLink.parse([String(repeating: "<>,", count: 350_000)], base: base).count == WebLink.maximumCount)
-        #expect(WebLink.parse([String(repeating: "<:>,", count: 250_000)], base: base).isEmpty)
+        #expect(WebLink.parse([String(repeating: "<http://[>,", count: 90_000)], base: base).isEmpty)
         #expect(WebLink.parse([String(repeating: "\"", count: 1_000_001)], base: base).isEmpty)
         #expect(WebLink.parse([String(repeating: "<", count: 1_000_000)], base: base).isEmpty)
         let parameters = "<c>" + String(repeating: ";a", count: 300_000)

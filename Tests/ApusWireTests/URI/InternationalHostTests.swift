@@ -70,7 +70,13 @@ import Testing
 
     @Test("C12: what cannot be mapped safely is refused, with its code", arguments: refused)
     func refuses(_ host: String) {
-        #expect(throws: URIError.self, "\(host.debugDescription)") { try URI("http://\(host)/") }
+        #expect {
+            try URI("http://\(host)/")
+        } throws: {
+            // These two are wrong for any host: a character in ASCII, and the length of the whole.
+            let isWrongAnyway = host.contains("$") || host.hasPrefix("üüüüüüüü.")
+            return ($0 as? URIError)?.code == (isWrongAnyway ? .invalidHost : .invalidInternationalHost)
+        }
     }
 
     @Test("A refusal names the character, and neither userinfo nor query")
