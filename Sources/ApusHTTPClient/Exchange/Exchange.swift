@@ -30,6 +30,8 @@ final class Exchange: @unchecked Sendable {
     let limits: StageLimits
     /// Whether the request has timeouts of its own.
     let statesTimeouts: Bool
+    /// Whether the automatic `Accept-Encoding` would ask for what nobody undoes, or for parts (RFC 9110 §14) of a coded body.
+    let omitsAcceptEncoding: Bool
     let redirects: RedirectPolicy
     /// The deadline of the whole request, redirects and body included, in nanoseconds of the loop's clock.
     @exclusivity(unchecked) var totalDeadline: Int64 = .max
@@ -67,6 +69,8 @@ final class Exchange: @unchecked Sendable {
         }
         self.body = body
         statesTimeouts = timeouts != nil
+        omitsAcceptEncoding =
+            options?.options.decompress == false || !fields.isEmpty && fields.contains { $0.name == .range }
         self.timeouts = timeouts ?? core.configuration.timeouts
         limits = timeouts.map { StageLimits($0) } ?? core.defaultLimits
         self.redirects = redirects ?? core.configuration.redirects
@@ -108,11 +112,6 @@ final class Exchange: @unchecked Sendable {
 
     /// Whether a status of 400 or more is an error.
     var raisesForStatus: Bool { options?.options.raiseForStatus ?? core.configuration.raiseForStatus }
-
-    /// Whether the automatic `Accept-Encoding` would ask for what nobody undoes, or for parts (RFC 9110 §14) of a coded body.
-    var omitsAcceptEncoding: Bool {
-        options?.options.decompress == false || !ownFields.isEmpty && ownFields.contains { $0.name == .range }
-    }
 
     /// The code of a deadline that passed: the stage's, unless it was the whole request's.
     func code(_ stage: ClientError.Code) -> ClientError.Code {

@@ -33,23 +33,8 @@ extension ClientResponse {
     /// The `charset` of the Content-Type.
     var charset: String? { contentType?.charset }
 
-    /// Whether the head has no parameters in its Content-Type, or says UTF-8 in the usual way: nothing has to be parsed then.
-    var hasPlainUTF8: Bool {
-        head.block.withFirst("content-type") { value in
-            Self.ends(value, with: ";charset=utf-8") || Self.ends(value, with: "; charset=utf-8")
-                || !value.contains(0x3B)
-        } ?? true
-    }
-
-    private static func ends(_ bytes: UnsafeRawBufferPointer, with word: StaticString) -> Bool {
-        let count = word.utf8CodeUnitCount
-        let start = bytes.count - count
-        guard start >= 0 else { return false }
-        // A letter in any case; what else there is has that bit set anyway. From the end: most differ there.
-        var index = count - 1
-        while index >= 0, bytes[start + index] | 0x20 == word.utf8Start[index] { index -= 1 }
-        return index < 0
-    }
+    /// Whether the text is UTF-8 by the head, and nothing has to be parsed to know it.
+    var hasPlainUTF8: Bool { head.block.hasPlainCharset }
 }
 
 extension Exchange {
