@@ -121,12 +121,15 @@ let package = Package(
                 "ApusRuntime", "CApus", .logging, .openSSL,
             ]
         ),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // Features.
         .target(
             name: "ApusHTTPClient",
-            dependencies: ["ApusNet", "ApusRuntime", "ApusWire", .dequeModule, .heapModule, .httpTypes, .logging]
+            dependencies: [
+                "ApusNet", "ApusRuntime", "ApusWire", "CZlib", .dequeModule, .heapModule, .httpTypes, .logging,
+            ]
         ),
         .target(
             name: "ApusHTTPServer",
@@ -158,8 +161,8 @@ let package = Package(
         .testTarget(
             name: "ApusHTTPClientTests",
             dependencies: [
-                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", "ApusWire", .httpTypes,
-                .logging,
+                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", "ApusWire", "CZlib",
+                .httpTypes, .logging,
             ]
         ),
         .testTarget(

@@ -4,9 +4,10 @@ public import HTTPTypes
 // The session's errors, by who has to act:
 //
 //   you        invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge, decodingFailed,
-//              bodyFailed, bodyNotRestartable
+//              bodyFailed, bodyNotRestartable, lineTooLong, fileFailed
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
-//              tooManyRedirects, invalidRedirect, statusNotSuccess
+//              tooManyRedirects, invalidRedirect, statusNotSuccess, corruptContent, truncatedContent, decompressionLimit,
+//              unexpectedContentType
 //   the world  unknownHost, addressRefused, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout,
 //              acquireTimeout, totalTimeout
 
@@ -18,9 +19,10 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge,
-                decodingFailed, bodyFailed, bodyNotRestartable
+                decodingFailed, bodyFailed, bodyNotRestartable, lineTooLong, fileFailed
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
             case tooManyRedirects, invalidRedirect, statusNotSuccess
+            case corruptContent, truncatedContent, decompressionLimit, unexpectedContentType
             case unknownHost, addressRefused, connectionFailed, tlsFailed
             case connectTimeout, writeTimeout, headTimeout, idleTimeout, acquireTimeout, totalTimeout
         }
@@ -45,6 +47,10 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let bodyFailed = Code(kind: .bodyFailed)
         /// The request's body is needed once more, after a redirect, and cannot be made again.
         public static let bodyNotRestartable = Code(kind: .bodyNotRestartable)
+        /// A line of the body is longer than the limit of ``ClientResponse/lines(limit:)``.
+        public static let lineTooLong = Code(kind: .lineTooLong)
+        /// The file that the body was to go to could not be made or written: see ``ClientError/cause``.
+        public static let fileFailed = Code(kind: .fileFailed)
         /// Nobody listens at the address.
         public static let connectionRefused = Code(kind: .connectionRefused)
         /// The server closed the connection without a byte of a response.
@@ -63,6 +69,14 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let invalidRedirect = Code(kind: .invalidRedirect)
         /// ``ClientResponse/raiseForStatus()`` found a status of 400 or more.
         public static let statusNotSuccess = Code(kind: .statusNotSuccess)
+        /// The body's gzip, deflate, br or zstd data is damaged.
+        public static let corruptContent = Code(kind: .corruptContent)
+        /// The body came to its end, but the gzip, deflate, br or zstd data in it did not.
+        public static let truncatedContent = Code(kind: .truncatedContent)
+        /// The body would become too large for what was received, or has too many codings: a decompression bomb.
+        public static let decompressionLimit = Code(kind: .decompressionLimit)
+        /// The body is of another media type than was asked for, such as a page in place of an event stream.
+        public static let unexpectedContentType = Code(kind: .unexpectedContentType)
         /// The resolver does not know the host.
         public static let unknownHost = Code(kind: .unknownHost)
         /// The session's ``ClientSession/Configuration/addressFilter`` refused every address of the host.
@@ -95,6 +109,11 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public var method: HTTPRequest.Method?
     /// The request's URL, without what may be secret: `scheme://host:port/path?…`.
     public var url: String?
+    /// The status that the server answered with, for `.statusNotSuccess` and `.unexpectedContentType`.
+    public var status: HTTPResponse.Status?
+    /// The beginning of the body that came with such a status, at most 4 KiB, if it came together with the head: often the reason.
+    /// It may be secret, so no description has it.
+    public var bodyPrefix: [UInt8] = []
     /// What happened and what to do, without the request's name: ``description`` has both.
     public var message: String
 

@@ -138,6 +138,7 @@ import Testing
             "-I", products.appending(path: "Modules").path,
             "-Xcc", "-fmodule-map-file=\(products.appending(path: "CApus.build/module.modulemap").path)",
             "-Xcc", "-fmodule-map-file=\(root.appending(path: "Sources/COpenSSL/module.modulemap").path)",
+            "-Xcc", "-fmodule-map-file=\(root.appending(path: "Sources/CZlib/module.modulemap").path)",
             "-module-cache-path", products.appending(path: "ModuleCache").path,
             file.path,
         ]

@@ -28,6 +28,8 @@ enum Rules {
             allowed: [
                 "ApusNet", "ApusRuntime", "ApusWire", "DequeModule", "HeapModule", "HTTPTypes", "Logging",
                 "Synchronization",
+                // For decompression; dlopen, iconv and files.
+                "CZlib", "Glibc",
                 // For JSON.
                 "Foundation", "FoundationEssentials",
             ]
@@ -97,6 +99,9 @@ enum Rules {
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",
+        "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
+        "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
+        "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",
         "Sources/ApusTesting/PseudoTerminal.swift",

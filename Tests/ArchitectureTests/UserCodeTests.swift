@@ -86,6 +86,8 @@ struct UserCodeTests {
                 "-Xcc", "-fmodule-map-file=\(products.appending(path: "CApus.build/module.modulemap").path)",
                 "-Xcc",
                 "-fmodule-map-file=\(Repository.root.appending(path: "Sources/COpenSSL/module.modulemap").path)",
+                "-Xcc",
+                "-fmodule-map-file=\(Repository.root.appending(path: "Sources/CZlib/module.modulemap").path)",
                 URL(filePath: path, relativeTo: Repository.root).path,
             ]
         )

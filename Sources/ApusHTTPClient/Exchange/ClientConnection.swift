@@ -30,14 +30,17 @@ final class ClientConnection: DescriptorWatcher {
     /// How long the server said that it keeps the connection.
     @exclusivity(unchecked) var keepAliveHint: Duration?
     let host: PooledHost
+    /// Where it leads, and how it came about.
+    let facts: ConnectionFacts
     /// The session whose exchange it carries, or carried last.
     @exclusivity(unchecked) var user: ObjectIdentifier?
     // The pool owns its connections, and closes them before it goes.
     unowned(unsafe) let pool: PoolCore
 
-    init(id: ConnectionID, transport: any Transport, host: PooledHost, pool: PoolCore) {
+    init(id: ConnectionID, transport: any Transport, _ phases: ConnectPhases, host: PooledHost, pool: PoolCore) {
         self.id = id
         self.transport = transport
+        facts = ConnectionFacts(transport, phases)
         self.host = host
         self.pool = pool
         descriptor = transport.descriptor

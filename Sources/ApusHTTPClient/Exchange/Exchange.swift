@@ -30,6 +30,10 @@ final class Exchange: @unchecked Sendable {
     let uploadPlan: UploadPlan?
     let timeouts: Timeouts
     let limits: StageLimits
+    /// Whether the request has timeouts of its own.
+    let statesTimeouts: Bool
+    /// Whether the automatic `Accept-Encoding` would ask for what nobody undoes, or for parts (RFC 9110 §14) of a coded body.
+    let omitsAcceptEncoding: Bool
     let redirects: RedirectPolicy
     /// The deadline of the whole request, redirects and body included, in nanoseconds of the loop's clock.
     @exclusivity(unchecked) var totalDeadline: Int64 = .max
@@ -40,6 +44,9 @@ final class Exchange: @unchecked Sendable {
     @exclusivity(unchecked) var progress = Progress.request
     /// Whether a redirect led to another origin: the session's secrets stay behind then, as the request's own do.
     @exclusivity(unchecked) var withholdsSecrets = false
+    @exclusivity(unchecked) var moments = ExchangeMoments()
+    /// The connection that the response came on.
+    @exclusivity(unchecked) var connectionFacts: ConnectionFacts?
 
     init(
         core: SessionCore,
@@ -68,6 +75,9 @@ final class Exchange: @unchecked Sendable {
             ownFields = fields
             self.uploadPlan = nil
         }
+        statesTimeouts = timeouts != nil
+        omitsAcceptEncoding =
+            options?.options.decompress == false || !fields.isEmpty && fields.contains { $0.name == .range }
         self.timeouts = timeouts ?? core.configuration.timeouts
         limits = timeouts.map { StageLimits($0) } ?? core.defaultLimits
         self.redirects = redirects ?? core.configuration.redirects
@@ -112,6 +122,22 @@ final class Exchange: @unchecked Sendable {
         limit == .max ? totalDeadline : min(totalDeadline, core.loop.currentTime().addingClamped(limit))
     }
 
+    /// When the response's head has to be there, counted from now: the request has been written.
+    func headDeadline() -> Int64 {
+        guard limits.head != .max else {
+            moments.sent = core.loop.now
+            return totalDeadline
+        }
+        moments.sent = core.loop.currentTime()
+        return min(totalDeadline, moments.sent.addingClamped(limits.head))
+    }
+
+    /// Whether a coded body is decoded.
+    var decompresses: Bool { options?.options.decompress ?? core.configuration.decompress }
+
+    /// Whether a status of 400 or more is an error.
+    var raisesForStatus: Bool { options?.options.raiseForStatus ?? core.configuration.raiseForStatus }
+
     /// The code of a deadline that passed: the stage's, unless it was the whole request's.
     func code(_ stage: ClientError.Code) -> ClientError.Code {
         totalDeadline <= core.loop.now ? .totalTimeout : stage
@@ -120,6 +146,24 @@ final class Exchange: @unchecked Sendable {
     /// An error that names this request.
     func error(_ code: ClientError.Code, _ message: String, cause: (any Error)? = nil) -> ClientError {
         ClientError(code, message, cause: cause, method: method, uri: uri)
+    }
+
+    /// The next piece of a coded body: see ``ContentDecoding/next(hint:)``. What it throws names this request.
+    func nextPiece(of decoding: ContentDecoding, hint: Int = 0) throws -> [UInt8]? {
+        do throws(ContentDecoding.Failure) {
+            return try decoding.next(hint: hint)
+        } catch {
+            throw self.error(error.code, error.message)
+        }
+    }
+
+    /// Checks that a coded body ends where its codings do.
+    func finish(_ decoding: ContentDecoding) throws {
+        do throws(ContentDecoding.Failure) {
+            try decoding.finish()
+        } catch {
+            throw self.error(error.code, error.message)
+        }
     }
 
     /// Whether sending it twice does what sending it once does (RFC 9110 §9.2.2), and its body can be made again.

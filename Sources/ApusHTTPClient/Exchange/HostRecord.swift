@@ -21,7 +21,7 @@ final class HostRecord {
     @exclusivity(unchecked) var counters = RequestCounters()
     /// Exchanges under way: while there is one, the record and its number in the pool stay.
     @exclusivity(unchecked) var users = 0
-    /// `Host`, `User-Agent`, `Accept` and the session's own fields, each with its line end.
+    /// `Host`, `User-Agent`, `Accept`, `Accept-Encoding` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
     private let preparedFields: HTTPFields
 
@@ -35,6 +35,7 @@ final class HostRecord {
         fields[.hostField] = uri.hostHeader
         fields[.userAgent] = configuration.userAgent
         fields[.accept] = "*/*"
+        if configuration.decompress { fields[.acceptEncoding] = ContentCoding.acceptEncoding }
         var own = configuration.headers
         if !isTrusted { own.removeSecrets() }
         for field in own { fields[field.name] = nil }
@@ -50,7 +51,10 @@ final class HostRecord {
         var own = exchange.ownFields
         if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
         let omitted = exchange.options?.options.omittedHeaders ?? []
-        if omitted.isEmpty, !exchange.withholdsSecrets, own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) }) {
+        let omitsEncoding = exchange.omitsAcceptEncoding
+        if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty,
+            own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) })
+        {
             exchange.prepared = prepared
             exchange.fields = own
             return
@@ -58,6 +62,7 @@ final class HostRecord {
         var fields = preparedFields
         if exchange.withholdsSecrets { fields.removeSecrets() }
         for name in omitted where name != .hostField { fields[name] = nil }
+        if omitsEncoding { fields[.acceptEncoding] = nil }
         for field in own { fields[field.name] = nil }
         for field in own { fields.append(field) }
         // The first field must stay Host, whoever stated it.

@@ -226,16 +226,19 @@ final class PoolCore: @unchecked Sendable {
         let attempt = ConnectionAttempt(id: id, record: record, sponsor: sponsor)
         attempts[id] = attempt
         let host = attempt.host
+        let phases = ConnectPhases(on: loop)
         let (profile, name, port, isSecure, loop) = (host.key.profile, host.name, host.port, host.isSecure, loop)
         attempt.task = loop.spawn {
             let outcome: Result<LoopBound<any Transport>, any Error>
             do {
                 try Task.checkCancellation()
-                outcome = .success(try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop))
+                outcome = .success(
+                    try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases)
+                )
             } catch {
                 outcome = .failure(error)
             }
-            self.ended(attempt, outcome)
+            self.ended(attempt, outcome, phases)
         }
         if deadline != .max {
             attempt.timer = loop.schedule(at: LoopClock.Instant(nanoseconds: deadline)) {
@@ -246,14 +249,18 @@ final class PoolCore: @unchecked Sendable {
         return attempt
     }
 
-    private func ended(_ attempt: ConnectionAttempt, _ outcome: Result<LoopBound<any Transport>, any Error>) {
+    private func ended(
+        _ attempt: ConnectionAttempt,
+        _ outcome: Result<LoopBound<any Transport>, any Error>,
+        _ phases: ConnectPhases
+    ) {
         let id = attempt.id
         attempts[id] = nil
         attempt.host.orphans.remove(id)
         switch outcome {
         case .success(let bound) where !attempt.isAbandoned:
             count(attempt.host, \.opened)
-            let connection = ClientConnection(id: id, transport: bound.value, host: attempt.host, pool: self)
+            let connection = ClientConnection(id: id, transport: bound.value, phases, host: attempt.host, pool: self)
             store(connection)
             attempt.end(nil)
             perform(state.opened(id, now: loop.now), of: id)
@@ -312,14 +319,15 @@ final class PoolCore: @unchecked Sendable {
         replacing[id] = exchange
         do {
             try Task.checkCancellation()
-            let transport = try await supervise(host, exchange)
+            let phases = ConnectPhases(on: loop)
+            let transport = try await supervise(host, exchange, phases)
             replacing[id] = nil
             guard !isClosed, !exchange.core.isClosed else {
                 transport.close()
                 throw CancellationError()
             }
             count(host, \.opened)
-            let fresh = ClientConnection(id: id, transport: transport, host: host, pool: self)
+            let fresh = ClientConnection(id: id, transport: transport, phases, host: host, pool: self)
             fresh.user = ObjectIdentifier(exchange.core)
             store(fresh)
             state.renewed(id, now: loop.now)
@@ -333,9 +341,13 @@ final class PoolCore: @unchecked Sendable {
     }
 
     /// Connects as a task, which the deadline, a cancellation and the end of the session end.
-    private func supervise(_ host: PooledHost, _ exchange: Exchange) async throws -> any Transport {
+    private func supervise(
+        _ host: PooledHost,
+        _ exchange: Exchange,
+        _ phases: ConnectPhases
+    ) async throws -> any Transport {
         let (profile, name, port, isSecure, loop) = (host.key.profile, host.name, host.port, host.isSecure, loop)
-        let task = loop.spawn { try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop) }
+        let task = loop.spawn { try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases) }
         exchange.waiting = .task { task.cancel() }
         defer { exchange.waiting = .nothing }
         let deadline = exchange.deadline(exchange.limits.connect)

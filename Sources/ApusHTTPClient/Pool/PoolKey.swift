@@ -49,9 +49,17 @@ final class ConnectionProfile: Sendable, Hashable {
     }
 
     /// Looks the name up, asks the filter, connects, and shakes hands.
-    func connect(host: String, port: Int, isSecure: Bool, on loop: EventLoop) async throws -> LoopBound<any Transport> {
+    ///
+    /// - Parameter phases: told when each is done.
+    func connect(
+        host: String,
+        port: Int,
+        isSecure: Bool,
+        on loop: EventLoop,
+        _ phases: ConnectPhases
+    ) async throws -> LoopBound<any Transport> {
         do {
-            return try await open(host, port, isSecure, loop)
+            return try await open(host, port, isSecure, loop, phases)
         } catch is CancellationError where !Task.isCancelled {
             throw NetError(
                 .system,
@@ -64,14 +72,18 @@ final class ConnectionProfile: Sendable, Hashable {
         _ host: String,
         _ port: Int,
         _ isSecure: Bool,
-        _ loop: EventLoop
+        _ loop: EventLoop,
+        _ phases: ConnectPhases
     ) async throws -> LoopBound<any Transport> {
         if let connector { return LoopBound(try await connector(host, port, loop), on: loop) }
         var addresses = try await resolver.addresses(of: host, port: port)
+        phases.resolved()
         if let filter { addresses = try filter.allowed(addresses, of: host) }
         let plain = try await Connector.connect(toAny: addresses, host: host, on: loop, deadline: .max)
+        phases.connected()
         guard isSecure else { return LoopBound(plain, on: loop) }
         let secure = try await TLSTransport.connect(over: plain, host: host, configuration: tls, deadline: .max)
+        phases.secured(secure.info)
         return LoopBound(secure, on: loop)
     }
 

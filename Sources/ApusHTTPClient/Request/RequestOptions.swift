@@ -7,6 +7,11 @@ public import HTTPTypes
 /// try await session.put(url, body: .file("backup.tar"), options: options)
 /// ```
 public struct RequestOptions: Sendable {
+    /// Whether a coded body is decoded; nil for the session's ``ClientSession/Configuration/decompress``. With false the automatic
+    /// `Accept-Encoding` is not sent either: state one to be sent a coded body. With true it is the session's matter whether it is sent.
+    public var decompress: Bool?
+    /// Whether a status of 400 or more is thrown; nil for the session's ``ClientSession/Configuration/raiseForStatus``.
+    public var raiseForStatus: Bool?
     /// Asks the server before the body is sent (`Expect: 100-continue`, RFC 9110 §10.1.1), and waits at most this long for its
     /// word: many servers never say it. Nil does not ask. A server that refuses has not been sent the body; one that does not
     /// know the expectation (417) is asked again without it.
@@ -18,10 +23,14 @@ public struct RequestOptions: Sendable {
     public var onUploadProgress: (@Sendable (UploadProgress) -> Void)?
 
     public init(
+        decompress: Bool? = nil,
+        raiseForStatus: Bool? = nil,
         expectContinue: Duration? = nil,
         omittedHeaders: [HTTPField.Name] = [],
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil
     ) {
+        self.decompress = decompress
+        self.raiseForStatus = raiseForStatus
         self.expectContinue = expectContinue
         self.omittedHeaders = omittedHeaders
         self.onUploadProgress = onUploadProgress

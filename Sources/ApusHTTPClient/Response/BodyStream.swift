@@ -11,6 +11,8 @@ final class BodyStream {
     private let exchange: Exchange
     private var failure: (any Error)?
     private var isReading = false
+    private let decoding: ContentDecoding?
+    private var idleLimit: Int64
     private(set) var trailers: HTTPFields?
     /// What ``ResponseBody`` has collected, so that asking twice works.
     var collected: [UInt8]?
@@ -22,11 +24,13 @@ final class BodyStream {
     /// Small pieces that have come together are given out together, up to about this.
     private static let mergedSize = 16 * 1024
 
-    init(connection: ClientConnection, first: [UInt8], _ exchange: Exchange) {
+    init(connection: ClientConnection, first: [UInt8], _ exchange: Exchange, _ plan: ContentPlan?) {
         self.connection = connection
         self.first = first
         self.exchange = exchange
         core = exchange.core
+        idleLimit = exchange.limits.idle
+        decoding = plan.map { ContentDecoding($0) }
         exchange.progress = .body
     }
 
@@ -34,9 +38,42 @@ final class BodyStream {
     ///
     /// Cancel safety: the connection is closed, and the body cannot be read further.
     func next() async throws -> [UInt8]? {
+        guard let decoding else { return try await nextReceived() }
+        while true {
+            if let failure { throw failure }
+            if isReading { throw busy }
+            do {
+                try Task.checkCancellation()
+                if let piece = try exchange.nextPiece(of: decoding) {
+                    isStarted = true
+                    await core.loop.yieldIfSliceIsOver()
+                    return piece
+                }
+                guard let received = try await nextReceived() else {
+                    try exchange.finish(decoding)
+                    return nil
+                }
+                decoding.feed(received)
+            } catch {
+                giveUp(error)
+                throw error
+            }
+        }
+    }
+
+    /// Lets the server take its time: event streams are silent for as long as nothing happens.
+    func waitsWithoutLimit() { idleLimit = .max }
+
+    /// Whether the pieces are not those that come: lengths in the head mean others.
+    var isDecoded: Bool { decoding != nil }
+
+    private var busy: ClientError { exchange.error(.bodyConsumed, "Another task is reading this body.") }
+
+    /// The next piece as it comes.
+    private func nextReceived() async throws -> [UInt8]? {
         if let failure { throw failure }
         guard !isReading else {
-            throw exchange.error(.bodyConsumed, "Another task is reading this body.")
+            throw busy
         }
         isStarted = true
         if !first.isEmpty {
@@ -88,7 +125,7 @@ final class BodyStream {
                     return piece
                 }
                 if !connection.descriptor.mayRead {
-                    let deadline = exchange.deadline(exchange.limits.idle)
+                    let deadline = exchange.deadline(idleLimit)
                     let outcome = await connection.descriptor.waitReadable(deadline: deadline)
                     try connection.check(outcome, exchange, stage: .idleTimeout)
                     continue
@@ -102,6 +139,7 @@ final class BodyStream {
 
     private func end(_ connection: ClientConnection, _ trailers: HTTPFields?) {
         self.trailers = trailers
+        exchange.moments.end = core.loop.now
         self.connection = nil
         core.finished(connection, isReusable: true)
     }
@@ -119,6 +157,15 @@ final class BodyStream {
         }
         try connection.http.pointee.consumeDirectBody(received)
         return piece
+    }
+
+    /// What was received cannot be decoded: nothing that follows can be.
+    private func giveUp(_ error: any Error) {
+        guard failure == nil, (error as? ClientError)?.code != .bodyConsumed else { return }
+        failure = error
+        guard let connection else { return }
+        self.connection = nil
+        core.finished(connection, isReusable: false)
     }
 
     /// Gives the connection up: what is left of the body is not wanted. Safe twice.

@@ -56,16 +56,6 @@ public struct ClientResponse: Sendable {
         try await storage.collect(limit: limit)
     }
 
-    /// Collects the body as text in UTF-8; bytes that are not UTF-8 become U+FFFD.
-    ///
-    /// - Parameter limit: the most bytes to collect; nil for the session's ``ClientSession/Configuration/bodyLimit``.
-    /// - Throws: as ``bytes(limit:)``.
-    ///
-    /// Cancel safety: as ``bytes(limit:)``.
-    public func text(limit: Int? = nil) async throws -> String {
-        String(decoding: try await storage.collect(limit: limit), as: UTF8.self)
-    }
-
     /// The fields behind a chunked body: nil until the body has been read, and if there were none.
     public func trailers() async -> HTTPFields? {
         guard let stream = storage.stream else { return storage.completeTrailers }
@@ -73,12 +63,16 @@ public struct ClientResponse: Sendable {
         return try? await stream.loop.hop { stream.value.trailers }
     }
 
-    /// Throws ``ClientError`` `.statusNotSuccess` if the status is 400 or more.
+    /// Throws if the status is 400 or more, and gives the connection up then: nobody will read the body.
+    ///
+    /// - Throws: ``ClientError`` `.statusNotSuccess`, with the ``ClientError/status`` and, where it came with the head, the beginning of
+    ///   the body.
     public func raiseForStatus() throws {
         guard head.statusCode >= 400 else { return }
-        throw storage.exchange.error(
+        release()
+        throw storage.statusError(
             .statusNotSuccess,
-            "The server answered \(status.code) \(status.reasonPhrase)."
+            "The server answered \(status.code)\(status.reasonPhrase.isEmpty ? "" : " ")\(status.reasonPhrase)."
         )
     }
 

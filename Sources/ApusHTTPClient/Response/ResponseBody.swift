@@ -10,6 +10,11 @@ import ApusRuntime
 ///
 /// Reading applies back-pressure: what is not asked for stays in the network. A small body has arrived with its head already, and
 /// can be read any number of times; a streamed one once. A body that is dropped unread closes its connection.
+///
+/// A body in gzip, deflate, br or zstd is decoded, in pieces of at most 256 KiB, unless ``RequestOptions/decompress`` says otherwise.
+/// The head stays as it came: Content-Length counts coded bytes. What is damaged (``ClientError/Code/corruptContent``) or ends too
+/// early (``ClientError/Code/truncatedContent``) is an error behind the good bytes; a bomb is
+/// ``ClientError/Code/decompressionLimit``. With a coding that is not known here, and as a part (206), the body is left as it came.
 public struct ResponseBody: AsyncSequence, Sendable {
     public typealias Element = [UInt8]
 
@@ -19,8 +24,16 @@ public struct ResponseBody: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         private let storage: ResponseStorage
         private var isAtEnd = false
+        /// Of a body that came with its head: each iteration decodes it anew.
+        private var decoding: ContentDecoding?
 
-        init(_ storage: ResponseStorage) { self.storage = storage }
+        init(_ storage: ResponseStorage) {
+            self.storage = storage
+            guard let plan = storage.plan else { return }
+            let decoding = ContentDecoding(plan)
+            decoding.feed(storage.complete)
+            self.decoding = decoding
+        }
 
         /// The next piece: at least one byte, or nil at the end.
         ///
@@ -33,6 +46,13 @@ public struct ResponseBody: AsyncSequence, Sendable {
 
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
             guard !isAtEnd else { return nil }
+            if let decoding {
+                let exchange = storage.exchange
+                if let piece = try exchange.nextPiece(of: decoding) { return piece }
+                try exchange.finish(decoding)
+                isAtEnd = true
+                return nil
+            }
             guard let stream = storage.stream else {
                 isAtEnd = true
                 return storage.complete.isEmpty ? nil : storage.complete

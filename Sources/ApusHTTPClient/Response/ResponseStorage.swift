@@ -10,15 +10,24 @@ final class ResponseStorage: @unchecked Sendable {
     /// The body, if it came with the head.
     let complete: [UInt8]
     let completeTrailers: HTTPFields?
+    /// How `complete` is to be decoded, if it is.
+    let plan: ContentPlan?
     /// The body, if it is still on its way.
     let stream: LoopBound<BodyStream>?
     var history: [ClientResponse.Hop] = []
 
-    init(_ head: HTTP1ResponseHead, _ exchange: Exchange, complete: [UInt8], trailers: HTTPFields?) {
+    init(
+        _ head: HTTP1ResponseHead,
+        _ exchange: Exchange,
+        complete: [UInt8],
+        trailers: HTTPFields?,
+        _ plan: ContentPlan?
+    ) {
         self.head = head
         self.exchange = exchange
         self.complete = complete
         completeTrailers = trailers
+        self.plan = plan
         stream = nil
     }
 
@@ -27,6 +36,7 @@ final class ResponseStorage: @unchecked Sendable {
         self.exchange = exchange
         complete = []
         completeTrailers = nil
+        plan = nil
         self.stream = LoopBound(stream, on: exchange.core.loop)
     }
 
@@ -44,6 +54,7 @@ final class ResponseStorage: @unchecked Sendable {
     func collect(limit: Int?) async throws -> [UInt8] {
         let limit = limit ?? exchange.core.configuration.bodyLimit
         guard let stream else {
+            if let plan { return try await decodeComplete(plan, limit) }
             guard complete.count <= limit else { throw tooLarge(limit) }
             return complete
         }
@@ -61,7 +72,8 @@ final class ResponseStorage: @unchecked Sendable {
             throw exchange.error(.bodyConsumed, "The body was read as a stream already, and is gone.")
         }
         // The head tells it: nothing has to be read to know.
-        if let length = head.contentLength, length > limit {
+        let length = stream.isDecoded ? nil : head.contentLength
+        if let length, length > limit {
             stream.abandon()
             return nil
         }
@@ -71,11 +83,11 @@ final class ResponseStorage: @unchecked Sendable {
                 stream.abandon()
                 return nil
             }
-            if bytes.isEmpty, head.contentLength == piece.count {
+            if bytes.isEmpty, length == nil || length == piece.count {
                 bytes = piece
             } else {
                 // What the head promises is trusted up to 16 MiB at a time: memory is for bytes that came.
-                if bytes.isEmpty, let length = head.contentLength {
+                if bytes.isEmpty, let length {
                     bytes.reserveCapacity(min(length, 16 * 1024 * 1024))
                 }
                 bytes.append(contentsOf: piece)
@@ -84,6 +96,38 @@ final class ResponseStorage: @unchecked Sendable {
         stream.collected = bytes
         return bytes
     }
+
+    /// Each time anew: it takes less memory than keeping both.
+    private func decodeComplete(_ plan: ContentPlan, _ limit: Int) async throws -> [UInt8] {
+        let decoding = ContentDecoding(plan)
+        decoding.feed(complete)
+        var hint = plan == .decode([.gzip]) ? complete.withUnsafeBytes { GzipDecoder.statedLength($0) } : 0
+        var bytes: [UInt8] = []
+        while let piece = try exchange.nextPiece(of: decoding, hint: hint) {
+            hint = 0
+            guard bytes.count + piece.count <= limit else { throw tooLarge(limit) }
+            if bytes.isEmpty { bytes = piece } else { bytes.append(contentsOf: piece) }
+            if exchange.core.loop.runsCurrentTask { await exchange.core.loop.yieldIfSliceIsOver() }
+        }
+        try exchange.finish(decoding)
+        return bytes
+    }
+
+    /// An error that holds the status, and the beginning of the body if that is there.
+    func statusError(_ code: ClientError.Code, _ message: String) -> ClientError {
+        var error = exchange.error(code, message)
+        error.status = head.status
+        if let plan {
+            let decoding = ContentDecoding(plan)
+            decoding.feed(complete)
+            error.bodyPrefix = Array((try? decoding.next(hint: Self.prefixSize))?.prefix(Self.prefixSize) ?? [])
+        } else {
+            error.bodyPrefix = Array(complete.prefix(Self.prefixSize))
+        }
+        return error
+    }
+
+    private static let prefixSize = 4096
 
     private func tooLarge(_ limit: Int) -> ClientError {
         exchange.error(

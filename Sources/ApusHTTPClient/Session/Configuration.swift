@@ -43,6 +43,11 @@ extension ClientSession {
         public var tls = TLSConfiguration()
         /// What a peer may send.
         public var limits = HTTP1Limits()
+        /// Whether bodies in gzip, deflate, br and zstd are decoded, as far as the system has the libraries, and asked for by
+        /// `Accept-Encoding`: see ``ResponseBody``. A request can say otherwise.
+        public var decompress = true
+        /// Whether a response with a status of 400 or more is thrown as ``ClientError`` `.statusNotSuccess`. A request can say otherwise.
+        public var raiseForStatus = false
         /// Where the session logs; it logs little.
         public var logger = Logger(label: "apus.client")
         /// Where relative URLs begin, such as `try URI("https://api.example.com/v2/")`: a request to `"users?page=2"` goes to

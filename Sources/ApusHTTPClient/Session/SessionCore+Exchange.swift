@@ -8,6 +8,7 @@ import Logging
 extension SessionCore {
     /// Sends the request and follows its redirects.
     func perform(_ exchange: Exchange) async throws -> ClientResponse {
+        exchange.moments.called = loop.now
         if exchange.limits.total != .max {
             exchange.totalDeadline = loop.deadline(after: exchange.timeouts.total)
         }
@@ -28,8 +29,15 @@ extension SessionCore {
             }
         }
         if RedirectStep.isRedirect(response.head.statusCode), exchange.redirects.limit > 0 {
-            return try await follow(response, exchange)
+            return try raising(await follow(response, exchange))
         }
+        return try raising(response)
+    }
+
+    /// The response, if its status is none that the request has as an error.
+    @inline(__always)
+    private func raising(_ response: ClientResponse) throws -> ClientResponse {
+        if response.head.statusCode >= 400, response.storage.exchange.raisesForStatus { try response.raiseForStatus() }
         return response
     }
 
@@ -48,6 +56,7 @@ extension SessionCore {
             }
             let next = try redirected(exchange, status: response.head.statusCode, to: location)
             next.totalDeadline = exchange.totalDeadline
+            next.moments.called = exchange.moments.called
             exchange = next
             response = try await withTaskCancellationHandler {
                 try await self.respond(to: next)
@@ -130,7 +139,9 @@ extension SessionCore {
     private func attemptOnAcquiredConnection(_ exchange: Exchange, _ host: HostRecord) async throws -> ClientResponse {
         let connection: ClientConnection
         do {
+            exchange.moments.queued = loop.currentTime()
             connection = try await acquire(host, exchange)
+            exchange.moments.acquired = loop.currentTime()
         } catch {
             throw describe(error, exchange)
         }
@@ -183,7 +194,7 @@ extension SessionCore {
         if try !sendNow(exchange, on: connection), let head = try await sendRest(exchange, on: connection) {
             return try assemble(head, exchange, on: connection)
         }
-        let deadline = exchange.deadline(exchange.limits.head)
+        let deadline = exchange.headDeadline()
         while true {
             // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
             if connection.descriptor.mayRead {
@@ -227,6 +238,10 @@ extension SessionCore {
         let http = connection.http
         var buffered: [UInt8] = []
         connection.keepAliveHint = ClientConnection.keepAliveHint(head)
+        exchange.connectionFacts = connection.facts
+        exchange.moments.head = loop.now
+        exchange.moments.isFirst = connection.uses == 1
+        let plan = head.hasContentEncoding && exchange.decompresses ? ContentPlan(head) : nil
         while true {
             switch try http.pointee.next() {
             case .data(let data):
@@ -237,9 +252,9 @@ extension SessionCore {
                 }
             case .end(let trailers):
                 finished(connection, isReusable: true)
-                return ClientResponse(ResponseStorage(head, exchange, complete: buffered, trailers: trailers))
+                return ClientResponse(ResponseStorage(head, exchange, complete: buffered, trailers: trailers, plan))
             case .needData:
-                let stream = BodyStream(connection: connection, first: buffered, exchange)
+                let stream = BodyStream(connection: connection, first: buffered, exchange, plan)
                 return ClientResponse(ResponseStorage(head, exchange, stream: stream))
             case .upgraded, .closed, .paused, .request, .informational, .response:
                 throw exchange.error(

@@ -41,7 +41,7 @@ extension SessionCore {
         while true {
             if !connection.descriptor.mayRead {
                 if let failure = upload.failure, !(failure is NetError) { throw failure }
-                if deadline == .max, !upload.isRunning { deadline = exchange.deadline(exchange.limits.head) }
+                if deadline == .max, !upload.isRunning { deadline = exchange.headDeadline() }
                 let outcome = await connection.descriptor.waitReadable(
                     deadline: upload.isRunning ? exchange.totalDeadline : deadline
                 )

@@ -78,6 +78,23 @@ public struct HTTP1FieldBlock: @unchecked Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether the Content-Type has no parameters, or only `charset=utf-8` in its usual form, or is not there: whoever wants the text
+    /// of the body has nothing to parse then.
+    package var hasPlainCharset: Bool {
+        withBase { base in
+            let index = index(base, "content-type", from: 0)
+            guard index >= 0 else { return true }
+            let slice = Self.slice(base, headCount, index)
+            let start = Int(slice.valueStart)
+            let end = start &+ Int(slice.valueCount)
+            var at = start
+            while at < end, base[at] != 0x3B { at &+= 1 }
+            if at == end { return true }
+            at = HTTP1Grammar.skipSpace(base, at &+ 1, end)
+            return HTTP1Grammar.matches(base, at, end &- at, "charset=utf-8")
+        }
+    }
+
     /// Whether there is a field with this name, given in lower case.
     public func contains(_ lowercaseName: StaticString) -> Bool {
         withBase { index($0, lowercaseName, from: 0) >= 0 }

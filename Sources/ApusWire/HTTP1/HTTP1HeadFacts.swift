@@ -9,6 +9,7 @@ struct HTTP1HeadFacts: Sendable {
         static let upgrade = Flags(rawValue: 1 << 4)
         static let expectContinue = Flags(rawValue: 1 << 5)
         static let host = Flags(rawValue: 1 << 6)
+        static let contentEncoding = Flags(rawValue: 1 << 7)
     }
 
     var flags: Flags = []
@@ -43,6 +44,7 @@ struct HTTP1HeadFacts: Sendable {
         case 6: if first == 0x65 { try noteKnown(base, slice) }  // expect
         case 7: if first == 0x75 { try noteKnown(base, slice) }  // upgrade
         case 10, 14: if first == 0x63 { try noteKnown(base, slice) }  // connection, content-length
+        case 16: if first == 0x63 { try noteKnown(base, slice) }  // content-encoding
         case 17: if first == 0x74 { try noteKnown(base, slice) }  // transfer-encoding
         default: break
         }
@@ -58,6 +60,7 @@ struct HTTP1HeadFacts: Sendable {
         case 7: if HTTP1Grammar.matches(base, name, count, "upgrade") { flags.insert(.upgrade) }
         case 10: if HTTP1Grammar.matches(base, name, count, "connection") { noteConnection(base, slice) }
         case 14: if HTTP1Grammar.matches(base, name, count, "content-length") { try noteLength(base, slice) }
+        case 16: if HTTP1Grammar.matches(base, name, count, "content-encoding") { flags.insert(.contentEncoding) }
         case 17: if HTTP1Grammar.matches(base, name, count, "transfer-encoding") { try noteCoding(base, slice) }
         default: break
         }

@@ -26,6 +26,8 @@ public struct HTTP1ResponseHead: Sendable {
     public var contentLength: Int? { facts.contentLength < 0 ? nil : facts.contentLength }
     /// Whether Transfer-Encoding is chunked.
     public var isChunked: Bool { facts.flags.contains(.chunked) }
+    /// Whether there is a Content-Encoding (RFC 9110 §8.4).
+    public var hasContentEncoding: Bool { facts.flags.contains(.contentEncoding) }
     /// Whether the server is willing to keep the connection after this exchange (RFC 9112 §9.3).
     public var keepAlive: Bool { facts.keepAlive }
     /// Whether the server names other protocols it would speak (RFC 9110 §7.8).

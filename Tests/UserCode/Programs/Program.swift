@@ -32,6 +32,7 @@ nonisolated let uses: [(String, Use)] = [
     ("combinators", { try await CombinatorUse.run($0) }),
     ("offload", { try await OffloadUse.run($0) }),
     ("client", { try await ClientUse.run($0) }),
+    ("response", { try await ResponseUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
     ("streams", { try await StreamUse.run($0) }),
@@ -71,6 +72,8 @@ nonisolated func withServer<Success: Sendable>(
                     try await writer.write("chunk \(number)\n")
                 }
             }
+        case "/events":
+            .text("data: 1\n\ndata: 2\n\n", headers: [.contentType: "text/event-stream"])
         case "/moved": .status(.found, headers: [.location: "/hello?from=moved"])
         case "/slow":
             .stream { writer in
