@@ -3,7 +3,8 @@ public import HTTPTypes
 
 // The session's errors, by who has to act:
 //
-//   you        invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge, decodingFailed
+//   you        invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge, decodingFailed,
+//              bodyFailed, bodyNotRestartable
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
 //              tooManyRedirects, invalidRedirect, statusNotSuccess
 //   the world  unknownHost, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout, acquireTimeout, totalTimeout
@@ -16,7 +17,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge,
-                decodingFailed
+                decodingFailed, bodyFailed, bodyNotRestartable
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
             case tooManyRedirects, invalidRedirect, statusNotSuccess
             case unknownHost, connectionFailed, tlsFailed
@@ -39,6 +40,10 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let bodyTooLarge = Code(kind: .bodyTooLarge)
         /// The body is not the JSON that was asked for.
         public static let decodingFailed = Code(kind: .decodingFailed)
+        /// The request's body could not be read or made: see ``ClientError/cause``.
+        public static let bodyFailed = Code(kind: .bodyFailed)
+        /// The request's body is needed once more, after a redirect, and cannot be made again.
+        public static let bodyNotRestartable = Code(kind: .bodyNotRestartable)
         /// Nobody listens at the address.
         public static let connectionRefused = Code(kind: .connectionRefused)
         /// The server closed the connection without a byte of a response.

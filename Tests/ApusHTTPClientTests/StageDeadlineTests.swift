@@ -20,6 +20,7 @@ struct StageDeadlineTests {
                 HTTPFields(),
                 nil,
                 Timeouts(),
+                nil,
                 nil
             )
             // The loop last looked at its clock before this job: until time has passed since, the two are the same.

@@ -10,8 +10,6 @@ import HTTPTypes
 final class ClientConnection: DescriptorWatcher {
     /// One read's worth: a head, and most small bodies with it.
     private static let readSize = 16 * 1024
-    /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.
-    private static let copiedBody = 64 * 1024
 
     let id: ConnectionID
     let transport: any Transport
@@ -23,8 +21,12 @@ final class ClientConnection: DescriptorWatcher {
     /// Whether a byte of the current exchange's response has come.
     @exclusivity(unchecked) private(set) var hasReceived = false
     @exclusivity(unchecked) private(set) var isClosed = false
-    /// A final response's head that came before the request was written.
-    @exclusivity(unchecked) private var earlyHead: HTTP1ResponseHead?
+    /// The body of the current exchange's request, while it is on its way beside the response.
+    @exclusivity(unchecked) private(set) var upload: Upload?
+    /// Why the upload before failed.
+    @exclusivity(unchecked) private(set) var uploadFailure: (any Error)?
+    /// The response is complete, the request is not: the connection is free when the upload has ended.
+    @exclusivity(unchecked) var answeredBeforeUploadEnded = false
     /// How long the server said that it keeps the connection.
     @exclusivity(unchecked) var keepAliveHint: Duration?
     // The core owns its connections, and closes them before it goes.
@@ -46,49 +48,59 @@ final class ClientConnection: DescriptorWatcher {
 
     // MARK: Sending
 
-    /// Writes the request, as far as that goes without waiting.
+    /// Writes a request without a body, or with a small one, as far as that goes without waiting.
     ///
     /// - Returns: whether all of it is written; else ``finishSending(_:)`` writes the rest.
     /// - Throws: ``HTTP1Error`` if the request cannot be sent as it is, ``NetError`` if the connection broke.
     func send(_ exchange: Exchange) throws -> Bool {
-        hasReceived = false
-        earlyHead = nil
-        uses += 1
-        let body = exchange.body?.bytes
-        try http.pointee.sendRequest(
-            method: exchange.method,
-            target: exchange.uri.target,
-            prepared: exchange.prepared,
-            fields: exchange.fields,
-            body: body.map { .length($0.count) } ?? .none
-        )
-        if let body {
-            guard body.count <= Self.copiedBody else {
-                try http.pointee.beginData(count: body.count)
-                return false
-            }
-            try http.pointee.sendData(body)
-        }
+        let body = exchange.smallBody
+        try sendHead(exchange, body.map { .length($0.count) } ?? .none)
+        if let body { try http.pointee.sendData(body) }
         try http.pointee.sendEnd()
         return try flush()
     }
 
     /// Writes what ``send(_:)`` has left.
-    func finishSending(_ exchange: Exchange) async throws {
-        while try !flush() { try await waitWritable(exchange) }
-        guard let body = exchange.body?.bytes, body.count > Self.copiedBody else { return }
-        var sent = 0
-        while sent < body.count {
-            let count = try body.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
-            if let count { sent += count } else { try await waitWritable(exchange) }
-            await core.loop.yieldIfSliceIsOver()
+    ///
+    /// - Returns: the head of a final response that came meanwhile. The rest is not sent if it is an error.
+    func finishSending(_ exchange: Exchange) async throws -> HTTP1ResponseHead? {
+        var early: HTTP1ResponseHead?
+        while try !flush() {
+            let deadline = exchange.deadline(exchange.limits.idle)
+            let outcome = await descriptor.waitWritable(deadline: deadline, orReadable: early == nil)
+            try check(outcome, exchange, stage: .writeTimeout)
+            guard early == nil, descriptor.mayRead else { continue }
+            try receive()
+            early = try nextHead()
+            // RFC 9112 §9.5: a client that sees an error status should stop sending its body.
+            if let early, early.statusCode >= 400 { return early }
         }
-        try http.pointee.endData()
-        try http.pointee.sendEnd()
-        while try !flush() { try await waitWritable(exchange) }
+        return early
     }
 
-    private func flush() throws -> Bool {
+    /// Puts the head of a request whose body an ``Upload`` sends into the output.
+    func begin(_ exchange: Exchange, _ plan: UploadPlan) throws -> Upload {
+        try sendHead(exchange, plan.framing)
+        let upload = Upload(plan, exchange, on: self)
+        self.upload = upload
+        return upload
+    }
+
+    @inline(__always)
+    private func sendHead(_ exchange: Exchange, _ body: HTTP1BodyLength) throws {
+        hasReceived = false
+        uses += 1
+        try http.pointee.sendRequest(
+            method: exchange.method,
+            target: exchange.uri.target,
+            prepared: exchange.prepared,
+            fields: exchange.fields,
+            body: body
+        )
+    }
+
+    /// Writes what fits. False: wait for room.
+    func flush() throws -> Bool {
         while true {
             let output = http.pointee.output
             if output.isEmpty { return true }
@@ -98,24 +110,40 @@ final class ClientConnection: DescriptorWatcher {
         }
     }
 
-    private func waitWritable(_ exchange: Exchange) async throws {
-        let deadline = exchange.deadline(exchange.limits.idle)
-        let outcome = await descriptor.waitWritable(deadline: deadline, orReadable: earlyHead == nil)
-        try check(outcome, exchange, stage: .writeTimeout)
-        guard earlyHead == nil, descriptor.mayRead else { return }
-        try receive()
-        earlyHead = try nextHead()
-        // RFC 9112 §9.5: a client that sees an error status should stop sending its body.
-        if let head = earlyHead, head.statusCode >= 400 { throw AnsweredEarly() }
-    }
-
-    /// The response's head, if it came while the request was being written.
-    func takeEarlyHead() -> HTTP1ResponseHead? {
-        defer { earlyHead = nil }
-        return earlyHead
+    /// The upload has sent its last byte, or failed.
+    func uploadEnded(_ upload: Upload) {
+        guard self.upload === upload else { return }
+        self.upload = nil
+        uploadFailure = upload.failure
+        if answeredBeforeUploadEnded {
+            answeredBeforeUploadEnded = false
+            core.finished(self, isReusable: uploadFailure == nil)
+        } else {
+            // Whoever waits for the head: its time counts from now on, or it will not come.
+            descriptor.endWaits(.ready)
+        }
     }
 
     // MARK: Receiving
+
+    /// What an ``Expect: 100-continue`` is answered with.
+    enum Answer {
+        case nothing, goOn
+        case head(HTTP1ResponseHead)
+    }
+
+    /// The answer to a head that asked whether to go on, as far as it has come.
+    func nextAnswer() throws -> Answer {
+        while true {
+            switch try http.pointee.next() {
+            case .response(let head): return .head(head)
+            case .informational(let head): if head.statusCode == 100 { return .goOn }
+            case .needData: return .nothing
+            case .request, .data, .end, .paused, .closed, .upgraded:
+                throw ClientError(.malformedResponse, "The server's answer came out of order.")
+            }
+        }
+    }
 
     /// The final response's head, if all of it has come.
     func nextHead() throws -> HTTP1ResponseHead? {
@@ -186,11 +214,11 @@ final class ClientConnection: DescriptorWatcher {
         isClosed = true
         descriptor.unwatch()
         transport.close()
+        // Afterwards: whoever reads the response has been told by now that the connection was closed.
+        upload?.cancel()
+        upload = nil
     }
 }
-
-/// The server refused the request before it had taken all of it: the rest is not sent.
-struct AnsweredEarly: Error {}
 
 /// A stage's deadline passed: becomes a ``ClientError``.
 struct StageTimeout: Error {

@@ -40,14 +40,17 @@ final class HostRecord {
 
     /// Puts what the host's requests have in common into a request: ready-made lines, unless it replaces one of them.
     func prepare(_ exchange: Exchange) {
-        let own = exchange.ownFields
-        if !exchange.withholdsSecrets, own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) }) {
+        var own = exchange.ownFields
+        if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
+        let omitted = exchange.options?.options.omittedHeaders ?? []
+        if omitted.isEmpty, !exchange.withholdsSecrets, own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) }) {
             exchange.prepared = prepared
             exchange.fields = own
             return
         }
         var fields = preparedFields
         if exchange.withholdsSecrets { fields.removeSecrets() }
+        for name in omitted where name != .hostField { fields[name] = nil }
         for field in own { fields[field.name] = nil }
         for field in own { fields.append(field) }
         // The first field must stay Host, whoever stated it.

@@ -12,7 +12,7 @@ extension RequestBody {
     /// - Throws: ``ClientError`` `.invalidRequest` with the encoder's error as its cause.
     public static func json(_ value: some Encodable) throws -> RequestBody {
         do {
-            return RequestBody(bytes: Array(try JSONEncoder().encode(value)), contentType: "application/json")
+            return RequestBody.bytes(Array(try JSONEncoder().encode(value)), contentType: "application/json")
         } catch {
             throw ClientError(.invalidRequest, "The body cannot be encoded as JSON: \(error)", cause: error)
         }

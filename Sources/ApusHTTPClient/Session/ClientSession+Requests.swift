@@ -10,9 +10,10 @@ extension ClientSession {
     ///   - url: an absolute `http` URL, as a `String` or a ``URI``.
     ///   - params: appended to the URL's query, percent-encoded.
     ///   - headers: replace the session's fields of the same name. `HTTPFields`, or a literal such as `["X-Api-Key": key]`.
-    ///   - body: bytes, text or JSON.
+    ///   - body: bytes, a text, JSON, a file, or what is written while it is sent.
     ///   - timeouts: instead of the session's.
     ///   - redirects: instead of the session's.
+    ///   - options: what is rarer: asking before a body is sent, fields to leave out, progress.
     /// - Returns: any response, of whatever status: see ``ClientResponse/raiseForStatus()``.
     /// - Throws: ``ClientError``, `CancellationError`, ``LoopError`` `.loopClosed`.
     ///
@@ -24,9 +25,10 @@ extension ClientSession {
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(method, url, params, headers, body, timeouts, redirects)
+        let exchange = try exchange(method, url, params, headers, body, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -34,7 +36,7 @@ extension ClientSession {
     /// Sends a request, runs `body` with its response, and releases the response afterwards, read or not.
     ///
     /// - Parameter handler: reads what it wants of the response.
-    /// - Throws: as ``request(_:_:params:headers:body:timeouts:redirects:)``, and what `handler` throws.
+    /// - Throws: as ``request(_:_:params:headers:body:timeouts:redirects:options:)``, and what `handler` throws.
     ///
     /// Cancel safety: closes the connection that the request was using.
     public func request<Success>(
@@ -45,6 +47,7 @@ extension ClientSession {
         body: RequestBody? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil,
         _ handler: nonisolated(nonsending) (ClientResponse) async throws -> Success
     ) async throws -> Success {
         let response = try await request(
@@ -54,7 +57,8 @@ extension ClientSession {
             headers: headers,
             body: body,
             timeouts: timeouts,
-            redirects: redirects
+            redirects: redirects,
+            options: options
         )
         do {
             let result = try await handler(response)

@@ -4,47 +4,50 @@ import HTTPTypes
 
 // One function per verb: each is `request` with its method, so what it takes, throws and leaves behind is said there.
 extension ClientSession {
-    /// Reads a resource: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Reads a resource: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     public func get(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.get, url, params, headers, nil, timeouts, redirects)
+        let exchange = try exchange(.get, url, params, headers, nil, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Reads a resource's head; redirects are not followed: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Reads a resource's head; redirects are not followed: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     public func head(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.head, url, params, headers, nil, timeouts, redirects ?? RedirectPolicy.never)
+        let exchange = try exchange(.head, url, params, headers, nil, timeouts, redirects ?? RedirectPolicy.never, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Sends a body to be processed: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Sends a body to be processed: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     public func post(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, body, timeouts, redirects)
+        let exchange = try exchange(.post, url, params, headers, body, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Sends a body to be processed, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Sends a body to be processed, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func post(
@@ -53,28 +56,30 @@ extension ClientSession {
         headers: some RequestFields = NoFields(),
         json: some Encodable,
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, RequestBody.json(json), timeouts, redirects)
+        let exchange = try exchange(.post, url, params, headers, RequestBody.json(json), timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores a body: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Stores a body: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     public func put(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, body, timeouts, redirects)
+        let exchange = try exchange(.put, url, params, headers, body, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores a body, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Stores a body, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func put(
@@ -83,28 +88,30 @@ extension ClientSession {
         headers: some RequestFields = NoFields(),
         json: some Encodable,
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, RequestBody.json(json), timeouts, redirects)
+        let exchange = try exchange(.put, url, params, headers, RequestBody.json(json), timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Changes a resource: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     public func patch(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, body, timeouts, redirects)
+        let exchange = try exchange(.patch, url, params, headers, body, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Changes a resource, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func patch(
@@ -113,22 +120,24 @@ extension ClientSession {
         headers: some RequestFields = NoFields(),
         json: some Encodable,
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, RequestBody.json(json), timeouts, redirects)
+        let exchange = try exchange(.patch, url, params, headers, RequestBody.json(json), timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Deletes a resource: ``request(_:_:params:headers:body:timeouts:redirects:)``.
+    /// Deletes a resource: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
     public func delete(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         timeouts: Timeouts? = nil,
-        redirects: RedirectPolicy? = nil
+        redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.delete, url, params, headers, nil, timeouts, redirects)
+        let exchange = try exchange(.delete, url, params, headers, nil, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -146,6 +155,7 @@ extension ClientSession {
         headers: some RequestFields = NoFields(),
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
+        options: RequestOptions? = nil,
         _ handler: nonisolated(nonsending) (ClientResponse) async throws -> Success
     ) async throws -> Success {
         try await request(
@@ -155,6 +165,7 @@ extension ClientSession {
             headers: headers,
             timeouts: timeouts,
             redirects: redirects,
+            options: options,
             handler
         )
     }

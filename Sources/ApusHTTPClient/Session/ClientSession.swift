@@ -115,7 +115,8 @@ public final class ClientSession: Sendable {
         _ headers: some RequestFields,
         _ body: RequestBody?,
         _ timeouts: Timeouts?,
-        _ redirects: RedirectPolicy?
+        _ redirects: RedirectPolicy?,
+        _ options: RequestOptions?
     ) throws -> Exchange {
         let uri: URI
         do {
@@ -132,7 +133,8 @@ public final class ClientSession: Sendable {
             fields: try headers.httpFields(),
             body: body,
             timeouts: timeouts,
-            redirects: redirects
+            redirects: redirects,
+            options: options.map { RequestOptionsBox($0) }
         )
         if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }
         return exchange

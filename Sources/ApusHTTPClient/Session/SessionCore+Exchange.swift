@@ -11,10 +11,21 @@ extension SessionCore {
         if exchange.limits.total != .max {
             exchange.totalDeadline = loop.deadline(after: exchange.timeouts.total)
         }
-        let response = try await withTaskCancellationHandler {
+        if let plan = exchange.uploadPlan { try await plan.prepare(exchange) }
+        var response = try await withTaskCancellationHandler {
             try await self.respond(to: exchange)
         } onCancel: {
             exchange.cancel()
+        }
+        // RFC 9110 §10.1.1: a client that gets 417 should ask again without the expectation.
+        if response.head.statusCode == 417, let plan = exchange.uploadPlan, plan.expectsContinue {
+            plan.expectsContinue = false
+            response.release()
+            response = try await withTaskCancellationHandler {
+                try await self.respond(to: exchange)
+            } onCancel: {
+                exchange.cancel()
+            }
         }
         if RedirectStep.isRedirect(response.head.statusCode), exchange.redirects.limit > 0 {
             return try await follow(response, exchange)
@@ -72,6 +83,13 @@ extension SessionCore {
         }
         // It named the first host, and would be wrong (or worse, believed) at the next.
         fields[.hostField] = nil
+        if step.keepsBody, let plan = exchange.uploadPlan, !plan.canBegin {
+            throw exchange.error(
+                .bodyNotRestartable,
+                "The server redirects with \(status), which asks for the body once more, and the body cannot be made again. "
+                    + "Send bytes or a file, or a body with `isRestartable: true`; or ask the final URL."
+            )
+        }
         let next = Exchange(
             core: self,
             method: step.method,
@@ -79,7 +97,9 @@ extension SessionCore {
             fields: fields,
             body: step.keepsBody ? exchange.body : nil,
             timeouts: exchange.timeouts,
-            redirects: exchange.redirects
+            redirects: exchange.redirects,
+            options: exchange.options,
+            uploadPlan: step.keepsBody ? exchange.uploadPlan : nil
         )
         next.withholdsSecrets = exchange.withholdsSecrets || step.changesOrigin
         return next
@@ -129,7 +149,7 @@ extension SessionCore {
         _ host: HostRecord
     ) async throws -> ClientResponse {
         exchange.progress = failed.hasReceived ? .head : .request
-        guard failed.uses > 1, !failed.hasReceived, !isClosed, exchange.isIdempotent, Self.isDeadConnection(error)
+        guard failed.uses > 1, !failed.hasReceived, !isClosed, exchange.canSendAgain, Self.isDeadConnection(error)
         else {
             finished(failed, isReusable: false)
             throw describe(error, exchange)
@@ -155,11 +175,11 @@ extension SessionCore {
     /// One try: write, read the head, and the body as far as it came with it.
     @inline(__always)
     private func attempt(_ exchange: Exchange, on connection: ClientConnection) async throws -> ClientResponse {
+        if let plan = exchange.uploadPlan { return try await attempt(exchange, plan, on: connection) }
         exchange.waiting = .descriptor(connection.descriptor.token)
         defer { exchange.waiting = .nothing }
-        if try !sendNow(exchange, on: connection) {
-            try await sendRest(exchange, on: connection)
-            if let head = connection.takeEarlyHead() { return try assemble(head, exchange, on: connection) }
+        if try !sendNow(exchange, on: connection), let head = try await sendRest(exchange, on: connection) {
+            return try assemble(head, exchange, on: connection)
         }
         let deadline = exchange.deadline(exchange.limits.head)
         while true {
@@ -184,17 +204,20 @@ extension SessionCore {
         }
     }
 
-    private func sendRest(_ exchange: Exchange, on connection: ClientConnection) async throws {
+    private func sendRest(
+        _ exchange: Exchange,
+        on connection: ClientConnection
+    ) async throws -> HTTP1ResponseHead? {
         do {
-            try await connection.finishSending(exchange)
-        } catch is AnsweredEarly {
+            return try await connection.finishSending(exchange)
         } catch let error as NetError where exchange.body != nil && error.code != .closed {
             // The server may have answered without wanting the body, and closed: its answer is worth more than our error.
+            return nil
         }
     }
 
     /// Makes the response; if the whole body is there already, the connection goes back at once.
-    private func assemble(
+    func assemble(
         _ head: HTTP1ResponseHead,
         _ exchange: Exchange,
         on connection: ClientConnection

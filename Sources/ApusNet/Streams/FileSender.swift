@@ -4,14 +4,14 @@ import ApusRuntime
 ///
 /// sendfile(2) reads the file, and so may wait for a disk: before each piece a look at its first and last page tells whether it is in
 /// memory, and if it is not, a thread of the pool brings it there.
-final class FileSender {
+package final class FileSender {
     /// Bytes per piece, about nginx's `sendfile_max_chunk`: a fast peer must not hold the loop for longer.
     private static let pieceSize: Int64 = 1 << 20
     /// Bytes read at a time where sendfile(2) does not work, as over TLS: four records, which stay in the processor's cache.
     private static let bufferSize = 64 * 1024
 
     private let file: SourceFile
-    private var position: Int64
+    package private(set) var position: Int64
     /// Up to here the file was seen to be in memory.
     private var prepared: Int64
     private var isCopying = false
@@ -19,16 +19,16 @@ final class FileSender {
     private var buffer: [UInt8] = []
     private var pending = 0..<0
 
-    init(_ file: SourceFile) {
+    package init(_ file: SourceFile) {
         self.file = file
         position = file.range.lowerBound
         prepared = position
     }
 
-    var isDone: Bool { position == file.range.upperBound }
+    package var isDone: Bool { position == file.range.upperBound }
 
     /// Sees to it that the next piece is in memory.
-    func prepare() async throws {
+    package func prepare() async throws {
         if isCopying {
             if pending.isEmpty { try await fillBuffer() }
             return
@@ -54,7 +54,7 @@ final class FileSender {
     }
 
     /// Sends what fits. False: nothing fits now, wait.
-    func send(to transport: any Transport) throws -> Bool {
+    package func send(to transport: any Transport) throws -> Bool {
         if isCopying {
             let count = try buffer.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[pending])) }
             guard let count else { return false }

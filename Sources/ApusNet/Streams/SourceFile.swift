@@ -3,18 +3,18 @@ import CApus
 import Glibc
 
 /// A part of a regular file that is to be sent. What may wait for a disk happens on the pool for blocking calls.
-final class SourceFile: Sendable {
+package final class SourceFile: Sendable {
     let path: String
     private let file: OpenFile
     var fd: Int32 { file.fd }
     /// Offsets in bytes.
-    let range: Range<Int64>
+    package let range: Range<Int64>
 
     /// Opens `path`.
     ///
     /// - Parameter range: offsets in bytes; nil for the whole file.
     /// - Throws: ``NetError`` `.file` with the system's reason, `.invalidArgument` for a range that reaches beyond the end.
-    init(path: String, range: Range<Int64>?) async throws {
+    package init(path: String, range: Range<Int64>?) async throws {
         guard !path.utf8.contains(0), !path.isEmpty else {
             throw NetError(.invalidArgument, "“\(path)” cannot name a file: it is empty or contains a NUL.")
         }

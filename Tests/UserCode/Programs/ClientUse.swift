@@ -19,6 +19,7 @@ enum ClientUse {
         configuration.bodyLimit = 1 << 20
         try await ClientSession.with(configuration) { session in
             try await verbs(session, base)
+            try await bodies(session, base)
             try await responses(session, base)
             let numbers = await session.statistics
             try expect(numbers.requests > 0 && numbers.connectionsOpened > 0 && numbers.reuses > 0, "statistics")
@@ -48,6 +49,29 @@ enum ClientUse {
         var fields = HTTPFields()
         fields[.accept] = "text/plain"
         _ = try await session.get("\(base)/hello", headers: fields, timeouts: .total(.seconds(10)))
+    }
+
+    private static func bodies(_ session: ClientSession, _ base: String) async throws {
+        let written = try await session.post(
+            "\(base)/echo",
+            body: .written { writer in
+                try await writer.write("one ")
+                try await writer.write([0x74, 0x77, 0x6F])
+            },
+            options: RequestOptions(expectContinue: .seconds(1), omittedHeaders: [.userAgent], onUploadProgress: { _ in })
+        )
+        try expect(try await written.text() == "one two", "a written body")
+        let copied = try await session.get("\(base)/hello") { response in
+            try await session.put("\(base)/echo", body: .stream(response.body, length: response.contentLength)).text()
+        }
+        try expect(copied.hasPrefix("hello"), "a body from another response: \(copied)")
+        let form = try await session.post("\(base)/echo", form: ["a": "1 2", "b": "ü"]).text()
+        try expect(form == "a=1+2&b=%C3%BC", "a form: \(form)")
+        var parts = Multipart()
+        parts.append("title", "Holiday")
+        parts.append("photo", .bytes([1, 2, 3], contentType: "image/png"), filename: "a.png")
+        let multipart = try await session.post("\(base)/echo", multipart: parts).text()
+        try expect(multipart.contains("name=\"photo\"; filename=\"a.png\""), "a multipart: \(multipart)")
     }
 
     private static func responses(_ session: ClientSession, _ base: String) async throws {

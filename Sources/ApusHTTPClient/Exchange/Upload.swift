@@ -1,0 +1,212 @@
+import ApusNet
+import ApusRuntime
+import ApusWire
+import HTTPTypes
+
+/// A request's body on its way, in a task of its own: the server may answer before it has all of it, and even answer with what it gets,
+/// so reading must not wait for writing. Loop thread only.
+final class Upload {
+    private enum State {
+        case waiting
+        case running
+        case finished
+        case failed(any Error)
+    }
+
+    /// Pieces up to this are copied behind their frame: cheaper than a system call of its own for the frame.
+    private static let copiedPiece = 16 * 1024
+
+    private let plan: UploadPlan
+    private let exchange: Exchange
+    // Strong: the connection lets go of the upload when it has ended.
+    private let connection: ClientConnection
+    private var state = State.waiting
+    private var task: LoopTask<Void>?
+    private var isWriting = false
+    private var sent: Int64 = 0
+    var trailers: HTTPFields?
+
+    init(_ plan: UploadPlan, _ exchange: Exchange, on connection: ClientConnection) {
+        self.plan = plan
+        self.exchange = exchange
+        self.connection = connection
+    }
+
+    var isRunning: Bool {
+        if case .running = state { return true }
+        return false
+    }
+
+    /// Why the body could not be sent, if it could not.
+    var failure: (any Error)? {
+        if case .failed(let error) = state { return error }
+        return nil
+    }
+
+    func start() {
+        state = .running
+        plan.begin()
+        let upload = LoopBound(self, on: connection.core.loop)
+        task = connection.core.loop.spawn(name: "request body") { await upload.value.run() }
+    }
+
+    /// Ends it, whatever it waits for. A closure that ignores its cancellation goes on, but can write no more.
+    func cancel() {
+        guard isRunning else { return }
+        fail(CancellationError())
+        task?.cancel()
+        connection.descriptor.endWaits(.cancelled)
+    }
+
+    private func run() async {
+        do {
+            try await send()
+            guard isRunning else { return }
+            state = .finished
+        } catch {
+            guard isRunning else { return }
+            fail(error)
+        }
+        connection.uploadEnded(self)
+    }
+
+    private func fail(_ error: any Error) { state = .failed(error) }
+
+    // MARK: Sending
+
+    private func send() async throws {
+        switch plan.content {
+        case .bytes(let bytes): try await writePiece(bytes[...])
+        case .file: if let file = plan.file { try await send(file) }
+        case .multipart: if let multipart = plan.multipart { try await send(multipart) }
+        case .written(let body):
+            // Now: it may be long until there is a first piece, and the server may have its answer ready.
+            try await flush()
+            try await send(body)
+        }
+        try check()
+        try connection.http.pointee.sendEnd(trailers: trailers)
+        try await flush()
+        report(isComplete: true)
+    }
+
+    private func send(_ body: RequestBody.WrittenBody) async throws {
+        do {
+            try await body.write(RequestBodyWriter(upload: LoopBound(self, on: connection.core.loop)))
+        } catch {
+            throw isRunning ? described(error) : error
+        }
+    }
+
+    private func send(_ multipart: MultipartUpload) async throws {
+        for segment in multipart.plan.segments() {
+            switch segment {
+            case .bytes(let bytes): try await writePiece(bytes[...])
+            case .source(let number):
+                switch multipart.sources[number] {
+                case .file(let file): try await send(file)
+                case .written(let body):
+                    let before = sent
+                    try await send(body)
+                    // The sum over all parts would not tell which was wrong, or that two were.
+                    guard let length = body.length, sent - before != Int64(length) else { continue }
+                    throw exchange.error(
+                        .invalidRequest,
+                        "A part of the request's body stated \(length) bytes and wrote \(sent - before)."
+                    )
+                }
+            }
+        }
+    }
+
+    /// What the user's closure throws is the user's, unless it is what ``writePiece(_:)`` threw.
+    private func described(_ error: any Error) -> any Error {
+        switch error {
+        case is NetError, is HTTP1Error, is StageTimeout, is ClientError: error
+        default:
+            exchange.error(.bodyFailed, "The request's body ended with an error: \(error)", cause: error)
+        }
+    }
+
+    /// Sends a piece of the body, and waits until the system has taken it.
+    func writePiece(_ bytes: ArraySlice<UInt8>) async throws {
+        try check()
+        guard !isWriting else {
+            throw exchange.error(.invalidRequest, "Another task is writing this request's body: one writes at a time.")
+        }
+        isWriting = true
+        defer { isWriting = false }
+        guard !bytes.isEmpty else { return }
+        if bytes.count <= Self.copiedPiece {
+            try bytes.withUnsafeBytes { try connection.http.pointee.sendData($0) }
+            try await flush()
+            advance(by: bytes.count)
+        } else {
+            try connection.http.pointee.beginData(count: bytes.count)
+            try await flush()
+            var rest = bytes
+            while !rest.isEmpty {
+                guard let count = try rest.withUnsafeBytes({ try connection.transport.send($0) }) else {
+                    try await waitWritable()
+                    continue
+                }
+                rest = rest.dropFirst(count)
+                advance(by: count)
+                await connection.core.loop.yieldIfSliceIsOver()
+                try check()
+            }
+            try connection.http.pointee.endData()
+            try await flush()
+        }
+    }
+
+    private func send(_ file: SourceFile) async throws {
+        guard file.range.count > 0 else { return }
+        try connection.http.pointee.beginData(count: file.range.count)
+        try await flush()
+        let sender = FileSender(file)
+        while !sender.isDone {
+            try await sender.prepare()
+            try check()
+            let before = sender.position
+            if try sender.send(to: connection.transport) {
+                advance(by: Int(sender.position - before))
+                await connection.core.loop.yieldIfSliceIsOver()
+            } else {
+                try await waitWritable()
+            }
+        }
+        try connection.http.pointee.endData()
+    }
+
+    private func flush() async throws {
+        while try !connection.flush() { try await waitWritable() }
+    }
+
+    private func waitWritable() async throws {
+        let deadline = exchange.deadline(exchange.limits.idle)
+        let outcome = await connection.descriptor.waitWritable(deadline: deadline)
+        try check()
+        try connection.check(outcome, exchange, stage: .writeTimeout)
+    }
+
+    /// Whether the body is still wanted.
+    private func check() throws {
+        switch state {
+        case .running: return
+        case .failed(let error): throw error
+        case .waiting, .finished:
+            throw exchange.error(.invalidRequest, "The request's body has ended: nothing can be written behind it.")
+        }
+    }
+
+    private func advance(by count: Int) {
+        sent += Int64(count)
+        report(isComplete: false)
+    }
+
+    private func report(isComplete: Bool) {
+        guard let report = plan.options?.onUploadProgress else { return }
+        report(UploadProgress(sent: sent, total: plan.length.map(Int64.init), isComplete: isComplete))
+    }
+}

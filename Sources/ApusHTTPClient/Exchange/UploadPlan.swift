@@ -1,0 +1,73 @@
+import ApusNet
+import ApusRuntime
+import ApusWire
+
+/// How the body of a request is sent that is more than a small piece of memory; kept over redirects and resends. Loop thread only.
+final class UploadPlan {
+    let content: RequestBody.Content
+    let options: RequestOptions?
+    /// Whether the server is asked first: no longer, once one has answered that it does not know the question.
+    var expectsContinue: Bool
+    /// The opened file, after ``prepare(_:)``.
+    private(set) var file: SourceFile?
+    /// The parts with their files opened, after ``prepare(_:)``.
+    private(set) var multipart: MultipartUpload?
+    /// Whether a part of the body has been made.
+    private(set) var hasBegun = false
+
+    init(_ content: RequestBody.Content, _ options: RequestOptions?) {
+        self.content = content
+        self.options = options
+        expectsContinue = options?.expectContinue != nil
+    }
+
+    /// Whether the body can be sent (again).
+    var canBegin: Bool {
+        guard hasBegun else { return true }
+        return switch content {
+        case .bytes, .file: true
+        case .written(let body): body.isRestartable
+        case .multipart: multipart?.isRestartable ?? true
+        }
+    }
+
+    /// Bytes of the body, where that is known.
+    var length: Int? {
+        switch content {
+        case .bytes(let bytes): bytes.count
+        case .file: file.map { $0.range.count }
+        case .written(let body): body.length
+        case .multipart: multipart?.plan.length
+        }
+    }
+
+    var framing: HTTP1BodyLength { length.map { .length($0) } ?? .chunked }
+
+    /// Opens what has to be opened, once.
+    func prepare(_ exchange: Exchange) async throws {
+        switch content {
+        case .bytes: return
+        case .multipart(let parts):
+            guard multipart == nil else { return }
+            do {
+                multipart = try await MultipartUpload(parts)
+            } catch let error as NetError {
+                throw exchange.error(.bodyFailed, "A part of the request's body cannot be read: \(error)", cause: error)
+            } catch let error as MultipartError {
+                throw exchange.error(.invalidRequest, "The request's body cannot be sent: \(error)", cause: error)
+            }
+        case .written(let body):
+            guard let length = body.length, length < 0 else { return }
+            throw exchange.error(.invalidRequest, "The request's body cannot have \(length) bytes.")
+        case .file(let path, let range):
+            guard file == nil else { return }
+            do {
+                file = try await SourceFile(path: path, range: range)
+            } catch let error as NetError {
+                throw exchange.error(.bodyFailed, "The request's body cannot be read: \(error)", cause: error)
+            }
+        }
+    }
+
+    func begin() { hasBegun = true }
+}
