@@ -88,6 +88,11 @@ final class BodyStream {
                     return piece
                 }
                 if !connection.descriptor.mayRead {
+                    // The server waits for the rest of the request, which will not come. One that takes no more of it, or
+                    // breaks off, may still have said all it has to say.
+                    if let failure = connection.uploadFailure, !(failure is NetError), !(failure is StageTimeout) {
+                        throw failure
+                    }
                     let deadline = exchange.deadline(exchange.limits.idle)
                     let outcome = await connection.descriptor.waitReadable(deadline: deadline)
                     try connection.check(outcome, exchange, stage: .idleTimeout)

@@ -1,3 +1,4 @@
+import ApusRuntime
 public import ApusWire
 import HTTPTypes
 

@@ -251,10 +251,7 @@ final class SessionCore: @unchecked Sendable {
     /// Takes a connection back after its exchange.
     func finished(_ connection: ClientConnection, isReusable: Bool) {
         guard self.connection(connection.id) === connection else { return connection.close() }
-        if isReusable, let upload = connection.upload, upload.isRunning {
-            connection.answeredBeforeUploadEnded = true
-            return
-        }
+        if isReusable, connection.upload != nil, connection.waitForUpload() { return }
         let isReusable = isReusable && !isClosed && connection.canReuse()
         let release = pool.release(connection.id, isReusable: isReusable)
         if release == .keep { park(connection) }
