@@ -204,7 +204,7 @@ struct BadInputTests {
             "http://host:99999/",
             "http://ho st/", "http://[::1/", "http://[zz]/", "http://256.1.1.1/", "http://ho\u{0}st/", "http//x",
             "://x",
-            "http://höst/",
+            "http://hﬁst/",
         ]
     )
     func malformedURL(_ url: String) async throws {

@@ -1,7 +1,8 @@
 /// An absolute URI (RFC 3986), normalised: what a request is made from.
 ///
 /// Scheme and host are in lower case, characters that may not stand where they do are percent-encoded as UTF-8, `%XX`
-/// is in upper case and otherwise kept, and the path behind an authority is at least `/`. It is one string with
+/// is in upper case and otherwise kept, and the path behind an authority is at least `/`. An IPv6
+/// address is in the form of RFC 5952. It is one string with
 /// offsets into it; a text that is normalised already is stored as it is.
 public struct URI: Sendable, Hashable, CustomStringConvertible {
     /// The longest text that is parsed, in bytes.
@@ -12,8 +13,9 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
 
     /// Parses an absolute URI.
     ///
-    /// Any scheme is parsed; http, https, ws and wss need a host, which must be a DNS name in ASCII, an IPv4 address of
-    /// four decimal numbers or an IPv6 address in brackets.
+    /// Any scheme is parsed; http, https, ws and wss need a host, which must be a DNS name, an IPv4 address of four
+    /// decimal numbers or an IPv6 address in brackets. A name with letters outside of ASCII is stored in its ASCII form:
+    /// `bücher.example` as `xn--bcher-kva.example`. <doc:URIRules> tells where this differs from browsers and from curl.
     ///
     /// - Throws: `URIError`, whose messages contain neither userinfo nor query.
     public init(_ string: String) throws(URIError) {
@@ -28,8 +30,16 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
                 return .failure(error)
             }
         }
-        let (found, normalised) = try result.get()
-        guard var normalised else {
+        let found: URIParts
+        let normalised: String?
+        do throws(URIError) {
+            (found, normalised) = try result.get()
+        } catch {
+            guard error.code == .needsASCIIHost else { throw error }
+            self = try URI(InternationalHost.mapped(string))
+            return
+        }
+        guard var normalised = normalised else {
             text = string
             parts = found
             return
@@ -153,23 +163,22 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
         return "\(scheme)://\(authority)\(port)\(path)\(parts.hasQuery ? "?…" : "")"
     }
 
-    /// This URI with names and values added to its query, both percent-encoded.
-    ///
-    /// - Throws: `tooLong` past `maximumLength`.
-    public func appendingQuery(_ items: [(String, String)]) throws(URIError) -> URI {
-        guard !items.isEmpty else { return self }
-        let added = items.map { "\(PercentEncoding.encode($0.0))=\(PercentEncoding.encode($0.1))" }
-        let start = slice(0, Int(parts.queryEnd))
-        let joint = parts.hasQuery ? (parts.queryEnd == parts.pathEnd + 1 ? "" : "&") : "?"
-        let rest = slice(Int(parts.queryEnd), text.utf8.count)
-        return try URI(start + joint + added.joined(separator: "&") + rest)
+    // MARK: - For building
+
+    /// The text up to the end of the query, and the rest: the fragment with its `#`.
+    var aroundQueryEnd: (String, String) {
+        (slice(0, Int(parts.queryEnd)), slice(Int(parts.queryEnd), text.utf8.count))
     }
 
-    /// The URI that a reference, such as a Location field's value, names relative to this one (RFC 3986 §5).
-    ///
-    /// - Throws: `URIError` if the result is no URI.
-    public func resolve(_ reference: String) throws(URIError) -> URI {
-        try URI(URIReference.resolve(reference, against: text, parts))
+    /// This URI with another path, whose first byte is `/`.
+    func replacing(path: String) throws(URIError) -> URI {
+        try URI(slice(0, Int(parts.pathStart)) + path + slice(Int(parts.pathEnd), text.utf8.count))
+    }
+
+    func resolvedText(of reference: String) -> String { URIReference.resolve(reference, against: text, parts) }
+
+    var textWithoutUserinfo: String {
+        slice(0, Int(parts.userinfoStart)) + slice(Int(parts.userinfoEnd) + 1, text.utf8.count)
     }
 
     // MARK: - Text

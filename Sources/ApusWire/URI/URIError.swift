@@ -3,8 +3,9 @@
 // URIError
 // ├─ as a whole     empty, tooLong, controlCharacter
 // ├─ scheme         invalidScheme
-// ├─ authority      emptyHost, invalidHost, invalidIPv4, invalidIPv6, internationalHostNeedsIDNA, invalidPort,
+// ├─ authority      emptyHost, invalidHost, invalidIPv4, invalidIPv6, invalidInternationalHost, invalidPort,
 // │                 backslashInAuthority, ambiguousUserinfo
+// ├─ when building   invalidPath
 // └─ the rest       never fails: what is not allowed there is percent-encoded
 
 /// Why a text is not a URI.
@@ -15,8 +16,8 @@ public struct URIError: Error, Sendable, Hashable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Raw: UInt8 {
             case empty, tooLong, controlCharacter, invalidScheme
-            case emptyHost, invalidHost, invalidIPv4, invalidIPv6, internationalHostNeedsIDNA, invalidPort
-            case backslashInAuthority, ambiguousUserinfo
+            case emptyHost, invalidHost, invalidIPv4, invalidIPv6, invalidInternationalHost, invalidPort
+            case backslashInAuthority, ambiguousUserinfo, invalidPath, needsASCIIHost
         }
 
         private let raw: Raw
@@ -38,14 +39,19 @@ public struct URIError: Error, Sendable, Hashable, CustomStringConvertible {
         public static var invalidIPv4: Self { Self(.invalidIPv4) }
         /// The text in brackets is not an IPv6 address.
         public static var invalidIPv6: Self { Self(.invalidIPv6) }
-        /// The host has characters outside of ASCII.
-        public static var internationalHostNeedsIDNA: Self { Self(.internationalHostNeedsIDNA) }
+        /// The host has characters outside of ASCII that cannot be brought into the ASCII form of a name (IDNA).
+        public static var invalidInternationalHost: Self { Self(.invalidInternationalHost) }
         /// The port is not a number of 1 to 65535.
         public static var invalidPort: Self { Self(.invalidPort) }
         /// A backslash stands in the authority, where programs disagree about it.
         public static var backslashInAuthority: Self { Self(.backslashInAuthority) }
         /// More than one `@` stands in the authority.
         public static var ambiguousUserinfo: Self { Self(.ambiguousUserinfo) }
+
+        /// A path to be added has a segment that would lead out of the base.
+        public static var invalidPath: Self { Self(.invalidPath) }
+        /// Between the parser and `URI.init`: the host has to be mapped.
+        static var needsASCIIHost: Self { Self(.needsASCIIHost) }
 
         public var description: String { "\(raw)" }
     }

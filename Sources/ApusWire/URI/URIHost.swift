@@ -26,7 +26,7 @@ enum URIHost {
                 labelStart = index &+ 1
             case 0x80...:
                 throw URIError(
-                    .internationalHostNeedsIDNA,
+                    isWeb ? .needsASCIIHost : .invalidInternationalHost,
                     "the host has characters outside of ASCII; give its IDNA form, which begins with \"xn--\""
                 )
             // RFC 3986 §3.2.2: reg-name may also have these; no DNS name does, so the web schemes refuse them.
@@ -37,7 +37,8 @@ enum URIHost {
             index &+= 1
         }
         // A dot at the very end marks the DNS root: the last label is then empty.
-        guard !isWeb || (end &- labelStart <= 63 && end &- start <= 254) else { throw badLabel }
+        let isRooted = end > start && base[end &- 1] == 0x2E
+        guard !isWeb || (end &- labelStart <= 63 && end &- start <= (isRooted ? 254 : 253)) else { throw badLabel }
         if isWeb, endsInNumber(base, start, end) { try checkIPv4(base, start, end) }
         return hasUpper
     }
@@ -86,7 +87,7 @@ enum URIHost {
         }
     }
 
-    private static func isIPv4(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Bool {
+    static func isIPv4(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Bool {
         var parts = 0
         var index = start
         while index < end {
@@ -102,38 +103,5 @@ enum URIHost {
             index &+= 1
         }
         return parts == 4
-    }
-
-    // RFC 3986 §3.2.2: IPv6address, with at most one "::" and perhaps an IPv4 address at the end.
-    /// Whether the text between brackets is an IPv6 address.
-    static func isIPv6(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Bool {
-        var groups = 0
-        var hasGap = false
-        var index = start
-        if index &+ 1 < end, base[index] == 0x3A, base[index &+ 1] == 0x3A {
-            hasGap = true
-            index &+= 2
-        }
-        while index < end {
-            let from = index
-            while index < end, HTTP1Grammar.hexDigit(base[index]) != 0xFF { index &+= 1 }
-            if index < end, base[index] == 0x2E {
-                guard isIPv4(base, from, end) else { return false }
-                groups &+= 2
-                index = end
-                break
-            }
-            guard index > from, index &- from <= 4 else { return false }
-            groups &+= 1
-            if index == end { break }
-            guard base[index] == 0x3A, index &+ 1 < end else { return false }
-            index &+= 1
-            if base[index] == 0x3A {
-                guard !hasGap else { return false }
-                hasGap = true
-                index &+= 1
-            }
-        }
-        return hasGap ? groups <= 7 : groups == 8
     }
 }

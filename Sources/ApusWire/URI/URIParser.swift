@@ -161,13 +161,22 @@ struct URIParser {
     // RFC 3986 §3.2.2: IP-literal = "[" IPv6address "]". Returns the place of the closing bracket.
     private mutating func parseIPv6(_ base: UnsafeRawPointer, _ start: Int, _ stop: Int) throws(URIError) -> Int {
         var index = start &+ 1
+        var hasZone = false
         while index < stop, base[index] != 0x5D {
-            if base[index] &- 0x41 < 26 { isClean = false }
+            if base[index] == 0x25 { hasZone = true }
             index &+= 1
         }
-        guard index < stop, URIHost.isIPv6(base, start &+ 1, index) else {
-            throw URIError(.invalidIPv6, "the text in brackets is not an IPv6 address (zones are not supported)")
+        // RFC 9844: zone identifiers are no part of URIs any more; they mean something on one machine only.
+        if index < stop, hasZone {
+            throw URIError(
+                .invalidIPv6,
+                "the IPv6 address has a zone (\"%\"), which URIs do not have (RFC 9844); leave it out"
+            )
         }
+        guard index < stop, let address = IPv6Literal(base, start &+ 1, index) else {
+            throw URIError(.invalidIPv6, "the text in brackets is not an IPv6 address")
+        }
+        if !address.isCanonical(base, start &+ 1, index) { isClean = false }
         guard index &+ 1 == stop || base[index &+ 1] == 0x3A else {
             throw URIError(.invalidHost, "something other than \":\" and a port follows the IPv6 address")
         }
@@ -241,9 +250,15 @@ struct URIParser {
                 PercentEncoding.appendRequoted(base, start, end, PercentEncoding.userinfo, to: &output)
                 output.append(0x40)
             }
-            if parts.isIPv6 { output.append(0x5B) }
-            Self.appendLowercased(base, Int(parts.hostStart), Int(parts.hostEnd), to: &output)
-            if parts.isIPv6 { output.append(0x5D) }
+            let hostStart = Int(parts.hostStart)
+            let hostEnd = Int(parts.hostEnd)
+            if parts.isIPv6, let address = IPv6Literal(base, hostStart, hostEnd) {
+                output.append(0x5B)
+                output += address.canonical
+                output.append(0x5D)
+            } else {
+                Self.appendLowercased(base, hostStart, hostEnd, to: &output)
+            }
             if parts.port != 0 {
                 output.append(0x3A)
                 output.append(contentsOf: String(parts.port).utf8)

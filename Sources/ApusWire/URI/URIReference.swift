@@ -69,7 +69,8 @@ enum URIReference {
     }
 
     // RFC 3986 §6.2.2.2: "%2E" is the same character as "."; servers decode it, so it must not get past here.
-    private static func dots(_ segment: ArraySlice<UInt8>) -> Int {
+    /// 1 for ".", 2 for "..", 0 for any other segment.
+    static func dots(_ segment: ArraySlice<UInt8>) -> Int {
         var count = 0
         var rest = segment
         while let first = rest.first {

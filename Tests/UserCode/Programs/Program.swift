@@ -38,6 +38,7 @@ nonisolated let uses: [(String, Use)] = [
     ("UDP", { try await DatagramUse.run($0) }),
     ("pipes", { try await PipeUse.run($0) }),
     ("TLS", { try await TLSUse.run($0) }),
+    ("formats", { try await WireUse.run($0) }),
     ("errors", { try await ErrorUse.run($0) }),
     ("names", { try await NameClashUse.run($0) }),
 ]
