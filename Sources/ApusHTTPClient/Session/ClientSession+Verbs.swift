@@ -27,7 +27,16 @@ extension ClientSession {
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.head, url, params, headers, nil, timeouts, redirects ?? RedirectPolicy.never, options)
+        let exchange = try exchange(
+            .head,
+            url,
+            params,
+            headers,
+            nil,
+            timeouts,
+            redirects ?? RedirectPolicy.never,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }

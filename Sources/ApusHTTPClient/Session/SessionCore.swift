@@ -11,7 +11,7 @@ final class SessionCore: @unchecked Sendable {
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
     private let idleNanoseconds: Int64
-    private let connector: (@Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport)?
+    private let connector: Connecting?
     @exclusivity(unchecked) private var pool: ConnectionPool
     /// By id: a dictionary would hash three times per request.
     @exclusivity(unchecked) private var connections = ContiguousArray<ClientConnection?>()
@@ -25,6 +25,10 @@ final class SessionCore: @unchecked Sendable {
     @exclusivity(unchecked) private(set) var isClosed = false
     @exclusivity(unchecked) var statistics = SessionStatistics()
 
+    /// Makes the connections of a session that has no network: a test's.
+    typealias Connecting =
+        @Sendable (_ host: String, _ port: Int, _ isSecure: Bool, _ loop: EventLoop) async throws -> any Transport
+
     /// What a waiting request is given.
     enum Place {
         case granted(ConnectionPool.Grant)
@@ -34,7 +38,7 @@ final class SessionCore: @unchecked Sendable {
     init(
         loop: EventLoop,
         configuration: ClientSession.Configuration,
-        connector: (@Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport)? = nil
+        connector: Connecting? = nil
     ) {
         self.loop = loop
         self.configuration = configuration
@@ -197,9 +201,9 @@ final class SessionCore: @unchecked Sendable {
         let loop = loop
         let transport: any Transport
         if let connector {
-            let (name, port) = (host.host, host.port)
+            let (name, port, isSecure) = (host.host, host.port, host.isSecure)
             transport = try await supervise(exchange, deadline: deadline, "Connecting to “\(name)”") {
-                LoopBound(try await connector(name, port, loop), on: loop)
+                LoopBound(try await connector(name, port, isSecure, loop), on: loop)
             }.value
         } else {
             // As a task of its own: looking a name up, racing its addresses and shaking hands wait by means of their own.
