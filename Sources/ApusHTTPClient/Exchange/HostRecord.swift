@@ -43,7 +43,9 @@ final class HostRecord {
         var own = exchange.ownFields
         if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
         let omitted = exchange.options?.options.omittedHeaders ?? []
-        if omitted.isEmpty, !exchange.withholdsSecrets, own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) }) {
+        if omitted.isEmpty, !exchange.withholdsSecrets,
+            own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) })
+        {
             exchange.prepared = prepared
             exchange.fields = own
             return

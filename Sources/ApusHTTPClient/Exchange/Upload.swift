@@ -150,7 +150,10 @@ final class Upload {
         if let writeFailure { throw writeFailure }
         do {
             guard !isWriting else {
-                throw exchange.error(.invalidRequest, "Another task is writing this request's body: one writes at a time.")
+                throw exchange.error(
+                    .invalidRequest,
+                    "Another task is writing this request's body: one writes at a time."
+                )
             }
             isWriting = true
             defer { isWriting = false }

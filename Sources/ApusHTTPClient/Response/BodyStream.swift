@@ -71,6 +71,8 @@ final class BodyStream {
         }
         await core.loop.yieldIfSliceIsOver()
         try Task.checkCancellation()
+        // One deadline per piece: bytes that frame it, such as a chunk's size, a byte at a time, must not prolong it.
+        var deadline: Int64?
         while true {
             switch try http.pointee.next() {
             case .data(let data):
@@ -93,8 +95,9 @@ final class BodyStream {
                     if let failure = connection.uploadFailure, !(failure is NetError), !(failure is StageTimeout) {
                         throw failure
                     }
-                    let deadline = exchange.deadline(exchange.limits.idle)
-                    let outcome = await connection.descriptor.waitReadable(deadline: deadline)
+                    let end = deadline ?? exchange.deadline(exchange.limits.idle)
+                    deadline = end
+                    let outcome = await connection.descriptor.waitReadable(deadline: end)
                     try connection.check(outcome, exchange, stage: .idleTimeout)
                     continue
                 }
