@@ -138,7 +138,7 @@ let package = Package(
         .target(
             name: "ApusTesting",
             dependencies: [
-                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", .logging,
+                "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusWire", .httpTypes, .logging,
                 .openSSL,
             ]
         ),

@@ -33,6 +33,8 @@ public final class ScriptedPeer: Sendable {
         var attempts = 0
         var connections: [Connection] = []
         var failures: [String] = []
+        /// Whether what ended connections have written is dropped.
+        var isForgetful = false
     }
 
     private let state = Mutex(State())
@@ -72,6 +74,9 @@ public final class ScriptedPeer: Sendable {
     public func hasFinished(_ connection: Int = 0) -> Bool {
         state.withLock { connection < $0.connections.count && $0.connections[connection].hasFinished }
     }
+
+    /// From now on ``written(_:)`` is empty for connections that have ended: for tests of so many that their bytes add up.
+    public func forgetsEndedConnections() { state.withLock { $0.isForgetful = true } }
 
     /// Connects, as the script's first step says. On the loop's thread.
     package func connect(on loop: EventLoop) async throws -> any Transport {
@@ -113,7 +118,13 @@ public final class ScriptedPeer: Sendable {
         }
 
         func wrote(_ bytes: Slice<UnsafeRawBufferPointer>) { change { $0.written.append(contentsOf: bytes) } }
-        func ended(_ end: End) { change { $0.end = end } }
+        func ended(_ end: End) {
+            let isForgetful = peer.state.withLock { $0.isForgetful }
+            change {
+                $0.end = end
+                if isForgetful { $0.written = [] }
+            }
+        }
         func finished() { change { $0.hasFinished = true } }
         func failed(_ message: String) { peer.state.withLock { $0.failures.append(message) } }
     }

@@ -236,7 +236,10 @@ import Testing
                         return .status(.temporaryRedirect, headers: [.location: "/"])
                     }
                     let bytes = try await request.body.bytes(limit: 1 << 20)
-                    return ServerResponse(headers: [.init("X-Length")!: request.headers[.contentLength] ?? "-"], bytes: bytes)
+                    return ServerResponse(
+                        headers: [.init("X-Length")!: request.headers[.contentLength] ?? "-"],
+                        bytes: bytes
+                    )
                 }) { server in
                     try await ClientSession.with { session in
                         let whole = try await session.put(server.url(), body: .file(path))
@@ -342,7 +345,9 @@ import Testing
 
     @Test func `C14: automatic fields are left out on request, but not Host`() async throws {
         try await withScripts([.expectRequest, .send(okResponse)]) { session, peer in
-            let options = RequestOptions(omittedHeaders: [.userAgent, .accept, .acceptEncoding, .contentType, .init("Host")!])
+            let options = RequestOptions(omittedHeaders: [
+                .userAgent, .accept, .acceptEncoding, .contentType, .init("Host")!,
+            ])
             _ = try await session.post(someURL, body: .text("x"), options: options)
             let lines = peer.written().split(separator: "\r\n").map(String.init)
             #expect(lines.dropFirst().map { $0.split(separator: ":")[0] } == ["Host", "Content-Length", "x"])

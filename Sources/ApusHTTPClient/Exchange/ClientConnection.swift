@@ -26,7 +26,7 @@ final class ClientConnection: DescriptorWatcher {
     /// Why the upload before failed.
     @exclusivity(unchecked) private(set) var uploadFailure: (any Error)?
     /// The response is complete, the request is not: the connection is free when the upload has ended.
-    @exclusivity(unchecked) var answeredBeforeUploadEnded = false
+    @exclusivity(unchecked) private(set) var answeredBeforeUploadEnded = false
     /// How long the server said that it keeps the connection.
     @exclusivity(unchecked) var keepAliveHint: Duration?
     let host: PooledHost
@@ -96,6 +96,7 @@ final class ClientConnection: DescriptorWatcher {
     @inline(__always)
     private func sendHead(_ exchange: Exchange, _ body: HTTP1BodyLength) throws {
         hasReceived = false
+        uploadFailure = nil
         uses += 1
         try http.pointee.sendRequest(
             method: exchange.method,
@@ -124,6 +125,7 @@ final class ClientConnection: DescriptorWatcher {
         uploadFailure = upload.failure
         if answeredBeforeUploadEnded {
             answeredBeforeUploadEnded = false
+            descriptor.unwatch()
             pool.finished(self, isReusable: uploadFailure == nil)
         } else {
             // Whoever waits for the head: its time counts from now on, or it will not come.
@@ -194,18 +196,32 @@ final class ClientConnection: DescriptorWatcher {
         // Output is left if a write failed and the server answered all the same.
         guard !isClosed, http.pointee.canReuse, http.pointee.output.isEmpty, descriptor.isOpen else { return false }
         // The end of the stream may have come with the last byte of the body: it will not be announced again.
-        if descriptor.hasEnded { return false }
-        if descriptor.mayRead {
-            var byte: UInt8 = 0
-            do {
-                guard try withUnsafeMutableBytes(of: &byte, { try transport.receive(into: $0) }) == nil else {
-                    return false
-                }
-            } catch {
-                return false
-            }
-        }
+        if descriptor.hasEnded || !isQuiet { return false }
         return (try? http.pointee.startNextCycle()) != nil
+    }
+
+    /// Whether the server sends nothing that nobody asked for.
+    private var isQuiet: Bool {
+        guard descriptor.mayRead else { return true }
+        var byte: UInt8 = 0
+        do {
+            return try withUnsafeMutableBytes(of: &byte) { try transport.receive(into: $0) } == nil
+        } catch {
+            return false
+        }
+    }
+
+    /// Keeps the connection, whose response is complete, until the request is too: watched as an idle one is, since a server that
+    /// closes or talks now takes no more of the body, and no longer than the whole request may take.
+    ///
+    /// - Returns: false if the server will close, or has: the rest of the body is for nobody then (RFC 9112 §9.6).
+    func waitForUpload() -> Bool {
+        guard let upload, upload.isRunning, !isClosed, http.pointee.mayStay, http.pointee.bufferedInputCount == 0,
+            !descriptor.hasEnded, isQuiet
+        else { return false }
+        answeredBeforeUploadEnded = true
+        descriptor.watch(self, idleDeadline: upload.totalDeadline)
+        return true
     }
 
     /// Watches the connection while nobody uses it.
@@ -214,7 +230,10 @@ final class ClientConnection: DescriptorWatcher {
     func unpark() { descriptor.unwatch() }
 
     /// While idle: the server closed, or sent what nobody asked for, or the idle time is over.
-    func descriptorChanged(_ outcome: WaitOutcome) { pool.idleConnectionEnded(self) }
+    func descriptorChanged(_ outcome: WaitOutcome) {
+        if answeredBeforeUploadEnded { return pool.finished(self, isReusable: false) }
+        pool.idleConnectionEnded(self)
+    }
 
     func close() {
         guard !isClosed else { return }

@@ -23,6 +23,8 @@ final class Upload {
     private var state = State.waiting
     private var task: LoopTask<Void>?
     private var isWriting = false
+    /// What the first write that failed said. Whatever the body does about it, its message cannot be completed any more.
+    private var writeFailure: (any Error)?
     private var sent: Int64 = 0
     var trailers: HTTPFields?
 
@@ -37,7 +39,10 @@ final class Upload {
         return false
     }
 
-    /// Why the body could not be sent, if it could not.
+    /// When the whole request has to be over, in nanoseconds of the loop's clock.
+    var totalDeadline: Int64 { exchange.totalDeadline }
+
+    /// Why the body could not be sent, if it could not. A ``NetError`` is the connection's own: the server may have explained it.
     var failure: (any Error)? {
         if case .failed(let error) = state { return error }
         return nil
@@ -45,7 +50,7 @@ final class Upload {
 
     func start() {
         state = .running
-        plan.begin()
+        plan.begin(self)
         let upload = LoopBound(self, on: connection.pool.loop)
         task = connection.pool.loop.spawn(name: "request body") { await upload.value.run() }
     }
@@ -55,7 +60,18 @@ final class Upload {
         guard isRunning else { return }
         fail(CancellationError())
         task?.cancel()
-        connection.descriptor.endWaits(.cancelled)
+        endWrite()
+    }
+
+    /// Gives the connection up, if the body is still on its way: the request goes on elsewhere.
+    func abandon() {
+        guard isRunning else { return }
+        connection.pool.finished(connection, isReusable: false)
+    }
+
+    /// Ends the wait for room. Not the reader's beside it: that is another task's.
+    private func endWrite() {
+        connection.pool.loop.endWaits(connection.descriptor.token, with: .cancelled, reading: false)
     }
 
     private func run() async {
@@ -96,6 +112,8 @@ final class Upload {
         } catch {
             throw isRunning ? described(error) : error
         }
+        // A body that passes over the error of a write has a hole.
+        if isRunning, let writeFailure { throw described(writeFailure) }
     }
 
     private func send(_ multipart: MultipartUpload) async throws {
@@ -119,24 +137,34 @@ final class Upload {
         }
     }
 
-    /// What the user's closure throws is the user's, unless it is what ``writePiece(_:)`` threw.
+    /// What ends the body: the first write that failed, or else what the user's closure throws, which may come from another
+    /// connection and then must not be taken for an error of this one.
     private func described(_ error: any Error) -> any Error {
-        switch error {
-        case is NetError, is HTTP1Error, is StageTimeout, is ClientError: error
-        default:
-            exchange.error(.bodyFailed, "The request's body ended with an error: \(error)", cause: error)
-        }
+        if let writeFailure, !(writeFailure is CancellationError) { return writeFailure }
+        return exchange.error(.bodyFailed, "The request's body ended with an error: \(error)", cause: error)
     }
 
     /// Sends a piece of the body, and waits until the system has taken it.
     func writePiece(_ bytes: ArraySlice<UInt8>) async throws {
         try check()
-        guard !isWriting else {
-            throw exchange.error(.invalidRequest, "Another task is writing this request's body: one writes at a time.")
+        if let writeFailure { throw writeFailure }
+        do {
+            guard !isWriting else {
+                throw exchange.error(
+                    .invalidRequest,
+                    "Another task is writing this request's body: one writes at a time."
+                )
+            }
+            isWriting = true
+            defer { isWriting = false }
+            if !bytes.isEmpty { try await write(bytes) }
+        } catch {
+            if writeFailure == nil { writeFailure = error }
+            throw error
         }
-        isWriting = true
-        defer { isWriting = false }
-        guard !bytes.isEmpty else { return }
+    }
+
+    private func write(_ bytes: ArraySlice<UInt8>) async throws {
         if bytes.count <= Self.copiedPiece {
             try bytes.withUnsafeBytes { try connection.http.pointee.sendData($0) }
             try await flush()
@@ -164,7 +192,15 @@ final class Upload {
         guard file.range.count > 0 else { return }
         try connection.http.pointee.beginData(count: file.range.count)
         try await flush()
-        let sender = FileSender(file)
+        do {
+            try await send(FileSender(file))
+        } catch let error as NetError where error.code == .file {
+            throw exchange.error(.bodyFailed, "The request's body cannot be read: \(error)", cause: error)
+        }
+        try connection.http.pointee.endData()
+    }
+
+    private func send(_ sender: FileSender) async throws {
         while !sender.isDone {
             try await sender.prepare()
             try check()
@@ -176,7 +212,6 @@ final class Upload {
                 try await waitWritable()
             }
         }
-        try connection.http.pointee.endData()
     }
 
     private func flush() async throws {
@@ -185,7 +220,14 @@ final class Upload {
 
     private func waitWritable() async throws {
         let deadline = exchange.deadline(exchange.limits.idle)
-        let outcome = await connection.descriptor.waitWritable(deadline: deadline)
+        let descriptor = connection.descriptor
+        let upload = LoopBound(self, on: connection.pool.loop)
+        // A body may bound or race its own writes, in tasks of its own.
+        let outcome = await withTaskCancellationHandler {
+            await descriptor.waitWritable(deadline: deadline)
+        } onCancel: {
+            upload.perform { $0.endWrite() }
+        }
         try check()
         try connection.check(outcome, exchange, stage: .writeTimeout)
     }

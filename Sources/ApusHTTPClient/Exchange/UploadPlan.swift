@@ -14,6 +14,8 @@ final class UploadPlan {
     private(set) var multipart: MultipartUpload?
     /// Whether a part of the body has been made.
     private(set) var hasBegun = false
+    /// The body on its way.
+    private weak var upload: Upload?
 
     init(_ content: RequestBody.Content, _ options: RequestOptions?) {
         self.content = content
@@ -69,5 +71,14 @@ final class UploadPlan {
         }
     }
 
-    func begin() { hasBegun = true }
+    func begin(_ upload: Upload) {
+        hasBegun = true
+        self.upload = upload
+    }
+
+    /// Ends the body that is still on its way: its server has answered that the request belongs elsewhere.
+    func endUpload() {
+        upload?.abandon()
+        upload = nil
+    }
 }

@@ -347,7 +347,9 @@ final class PoolCore: @unchecked Sendable {
         _ phases: ConnectPhases
     ) async throws -> any Transport {
         let (profile, name, port, isSecure, loop) = (host.key.profile, host.name, host.port, host.isSecure, loop)
-        let task = loop.spawn { try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases) }
+        let task = loop.spawn {
+            try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases)
+        }
         exchange.waiting = .task { task.cancel() }
         defer { exchange.waiting = .nothing }
         let deadline = exchange.deadline(exchange.limits.connect)
@@ -368,10 +370,7 @@ final class PoolCore: @unchecked Sendable {
     func finished(_ connection: ClientConnection, isReusable: Bool) {
         let id = connection.id
         guard self.connection(id) === connection else { return connection.close() }
-        if isReusable, let upload = connection.upload, upload.isRunning {
-            connection.answeredBeforeUploadEnded = true
-            return
-        }
+        if isReusable, connection.upload != nil, connection.waitForUpload() { return }
         let isReusable = isReusable && !isClosed && connection.canReuse()
         if hasWearLimits, isReusable, state.isWornOut(id, now: loop.now) { count(connection.host, \.retirements) }
         perform(state.release(id, isReusable: isReusable, now: loop.now), of: id)

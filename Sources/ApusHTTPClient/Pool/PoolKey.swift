@@ -16,7 +16,8 @@ struct PoolKey: Hashable {
 /// The filter is part of it, or a session that may reach public addresses only would get another session's connection to this machine.
 final class ConnectionProfile: Sendable, Hashable {
     /// Makes connections in place of resolver, sockets and TLS.
-    typealias Connect = @Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport
+    typealias Connect =
+        @Sendable (_ host: String, _ port: Int, _ isSecure: Bool, _ loop: EventLoop) async throws -> any Transport
 
     let tls: TLSConfiguration
     let resolver: any Resolver
@@ -75,7 +76,7 @@ final class ConnectionProfile: Sendable, Hashable {
         _ loop: EventLoop,
         _ phases: ConnectPhases
     ) async throws -> LoopBound<any Transport> {
-        if let connector { return LoopBound(try await connector(host, port, loop), on: loop) }
+        if let connector { return LoopBound(try await connector(host, port, isSecure, loop), on: loop) }
         var addresses = try await resolver.addresses(of: host, port: port)
         phases.resolved()
         if let filter { addresses = try filter.allowed(addresses, of: host) }

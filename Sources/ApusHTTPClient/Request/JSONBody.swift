@@ -20,6 +20,15 @@ extension RequestBody {
     }
 }
 
+/// JSON for the layers that do not import Foundation.
+package enum JSONCoding {
+    package static func encode(_ value: some Encodable) throws -> [UInt8] { Array(try JSONEncoder().encode(value)) }
+
+    package static func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
+        try JSONDecoder().decode(type, from: Data(bytes))
+    }
+}
+
 extension ClientResponse {
     /// Collects the body and decodes it as JSON.
     ///

@@ -108,6 +108,8 @@ final class BodyStream {
         }
         await core.loop.yieldIfSliceIsOver()
         try Task.checkCancellation()
+        // One deadline per piece: bytes that frame it, such as a chunk's size, a byte at a time, must not prolong it.
+        var deadline: Int64?
         while true {
             switch try http.pointee.next() {
             case .data(let data):
@@ -125,8 +127,14 @@ final class BodyStream {
                     return piece
                 }
                 if !connection.descriptor.mayRead {
-                    let deadline = exchange.deadline(idleLimit)
-                    let outcome = await connection.descriptor.waitReadable(deadline: deadline)
+                    // The server waits for the rest of the request, which will not come. One that takes no more of it, or
+                    // breaks off, may still have said all it has to say.
+                    if let failure = connection.uploadFailure, !(failure is NetError), !(failure is StageTimeout) {
+                        throw failure
+                    }
+                    let end = deadline ?? exchange.deadline(idleLimit)
+                    deadline = end
+                    let outcome = await connection.descriptor.waitReadable(deadline: end)
                     try connection.check(outcome, exchange, stage: .idleTimeout)
                     continue
                 }

@@ -61,11 +61,25 @@ public final class ClientSession: Sendable {
     }
 
     /// A session whose connections come from `connector`.
-    package init(
+    package convenience init(
         _ configuration: Configuration,
         file: StaticString = #fileID,
         line: UInt = #line,
         connector: @escaping @Sendable (_ host: String, _ port: Int, _ loop: EventLoop) async throws -> any Transport
+    ) {
+        self.init(configuration, file: file, line: line) { host, port, _, loop in
+            try await connector(host, port, loop)
+        }
+    }
+
+    /// A session whose connections come from `connector`, which is also told whether https is wanted.
+    package init(
+        _ configuration: Configuration,
+        file: StaticString = #fileID,
+        line: UInt = #line,
+        connector:
+            @escaping @Sendable (_ host: String, _ port: Int, _ isSecure: Bool, _ loop: EventLoop) async throws ->
+            any Transport
     ) {
         self.configuration = configuration
         hasBaseURL = configuration.baseURL != nil

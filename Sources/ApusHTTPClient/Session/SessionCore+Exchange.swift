@@ -18,16 +18,7 @@ extension SessionCore {
         } onCancel: {
             exchange.cancel()
         }
-        // RFC 9110 §10.1.1: a client that gets 417 should ask again without the expectation.
-        if response.head.statusCode == 417, let plan = exchange.uploadPlan, plan.expectsContinue {
-            plan.expectsContinue = false
-            response.release()
-            response = try await withTaskCancellationHandler {
-                try await self.respond(to: exchange)
-            } onCancel: {
-                exchange.cancel()
-            }
-        }
+        if response.head.statusCode == 417 { response = try await withoutExpectation(response, exchange) }
         if RedirectStep.isRedirect(response.head.statusCode), exchange.redirects.limit > 0 {
             return try raising(await follow(response, exchange))
         }
@@ -41,12 +32,27 @@ extension SessionCore {
         return response
     }
 
+    /// RFC 9110 §10.1.1: a client that gets 417 should ask again without the expectation.
+    private func withoutExpectation(_ response: ClientResponse, _ exchange: Exchange) async throws -> ClientResponse {
+        guard let plan = exchange.uploadPlan, plan.expectsContinue, plan.canBegin else { return response }
+        plan.expectsContinue = false
+        response.release()
+        plan.endUpload()
+        return try await withTaskCancellationHandler {
+            try await self.respond(to: exchange)
+        } onCancel: {
+            exchange.cancel()
+        }
+    }
+
     private func follow(_ first: ClientResponse, _ firstExchange: Exchange) async throws -> ClientResponse {
         var response = first
         var exchange = firstExchange
         var history: [ClientResponse.Hop] = []
         while RedirectStep.isRedirect(response.head.statusCode), let location = response.head.block.first("location") {
             response.release()
+            // Else it would go on to a server that does not want it, beside the one to come, or instead of the connection.
+            exchange.uploadPlan?.endUpload()
             history.append(.init(uri: exchange.uri, status: response.status))
             guard history.count <= exchange.redirects.limit else {
                 throw exchange.error(
@@ -63,6 +69,7 @@ extension SessionCore {
             } onCancel: {
                 next.cancel()
             }
+            if response.head.statusCode == 417 { response = try await withoutExpectation(response, next) }
         }
         response.storage.history = history
         return response

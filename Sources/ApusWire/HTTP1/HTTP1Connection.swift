@@ -74,6 +74,9 @@ public struct HTTP1Connection: ~Copyable {
         mutating get { client == .done && server == .done && !hasEOF && (role == .server || input.count == 0) }
     }
 
+    /// Whether neither side has said that it will close, and the peer has not.
+    public var mayStay: Bool { mutating get { keepAlive && !hasEOF } }
+
     /// Begins the next exchange on a connection whose both messages are complete. Pipelined input is kept.
     ///
     /// - Throws: `wrongState` if a message is incomplete or the connection must close; `unsolicitedResponse` on a client

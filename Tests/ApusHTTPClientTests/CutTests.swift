@@ -1,0 +1,148 @@
+import ApusHTTPClient
+import ApusNet
+import ApusRuntime
+import ApusTesting
+import Synchronization
+import Testing
+
+@Suite("A server that goes after any byte of its response, plain and over TLS")
+struct CutTests {
+    static let heads = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Field: value\r\n\r\n": "hello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n":
+            "3;ext=1\r\nhel\r\n2\r\nlo\r\n0\r\nX-Trailer: value\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n": "hello",
+    ]
+
+    @Test("plain", arguments: [false, true])
+    func plain(byReset: Bool) async throws {
+        for (head, body) in Self.heads {
+            let bytes = Array((head + body).utf8)
+            try await withScripts(script: { number in
+                // Each byte arrives before the end does: an end that comes together with bytes is another row.
+                [.expectRequest, .send(Array(bytes[..<number]), pieces: max(1, number)), byReset ? .reset : .finish]
+            }) { session, peer in
+                for number in 0..<bytes.count {
+                    let error = await clientError { try await session.get(someURL).bytes() }
+                    let expected: ClientError.Code =
+                        number == 0 ? .connectionClosed : number < head.utf8.count ? .closedInHead : .closedInBody
+                    #expect(error?.code == expected, "after \(number) of \(head): \(String(describing: error))")
+                    #expect(peer.open == 0)
+                }
+                #expect(peer.opened == bytes.count)
+                let now = EventLoop.current?.clock.now
+                #expect(now == LoopClock.Instant(nanoseconds: 0), "something waited for a timeout")
+            }
+        }
+    }
+
+    #if TLS
+    @Test("over TLS, at any byte of the records", arguments: [false, true])
+    func secure(byReset: Bool) async throws {
+        let authority = try TestCertificateAuthority()
+        let server = TLSServerConfiguration(identity: try authority.issue(names: ["script.test"]))
+        var configuration = TLSConfiguration()
+        configuration.trust = .roots([authority.certificate])
+        let tls = configuration
+        try await withVirtualTime {
+            let left = try await leaks {
+                let budget = Mutex(Int.max)
+                let last = Mutex<CutTransport?>(nil)
+                let connections = Counter()
+                let session = ClientSession(.init()) { host, _, loop in
+                    // A configuration of its own each time, so that no session is resumed: all handshakes are alike, but for some
+                    // bytes of their signatures.
+                    connections.add()
+                    var tls = tls
+                    tls.applicationProtocols = ["http/1.1", "\(10_000 + connections.value)"]
+                    let own = tls
+                    let (near, far) = try MemoryTransport.pair(capacity: 65_536, on: loop)
+                    let stream = LoopBound(TCPStream(far, on: loop), on: loop)
+                    loop.spawn { await Self.serve(stream.value, server) }
+                    let cut = CutTransport(near, after: budget.withLock { $0 }, byReset: byReset)
+                    last.withLock { $0 = cut }
+                    return try await TLSTransport.connect(over: cut, host: host, configuration: own, deadline: .max)
+                }
+                let text = try await session.get("https://script.test/").text()
+                #expect(text == "hello")
+                let total = last.withLock { $0?.received ?? 0 }
+                #expect(total > 500)
+                var codes: Set<String> = []
+                for count in Array(stride(from: 0, to: total - 250, by: 37)) + Array(total - 250..<total - 6) {
+                    budget.withLock { $0 = count }
+                    let error = await clientError { try await session.get("https://script.test/").bytes() }
+                    let code = error.map { "\($0.code)" } ?? "none"
+                    codes.insert(code)
+                    #expect(
+                        ["connectionClosed", "closedInHead", "closedInBody", "tlsFailed"].contains(code),
+                        "after \(count) of \(total): \(String(describing: error))"
+                    )
+                    let open = await session.statistics.open
+                    #expect(open == 0)
+                }
+                #expect(codes.isSuperset(of: ["connectionClosed", "closedInHead", "closedInBody"]), "\(codes)")
+                last.withLock { $0 = nil }
+                await session.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    /// Answers one request in five records.
+    private static func serve(_ stream: TCPStream, _ configuration: TLSServerConfiguration) async {
+        do {
+            try await stream.startTLS(server: configuration)
+            var request: [UInt8] = []
+            while !request.suffix(4).elementsEqual([13, 10, 13, 10]) {
+                let bytes = try await stream.read()
+                if bytes.isEmpty { break }
+                request += bytes
+            }
+            for piece in ["HTTP/1.1 200", " OK\r\nContent-Length: 5\r\nConnection: close\r\n", "\r\n", "he", "llo"] {
+                try await stream.write(piece)
+            }
+            _ = try await stream.read()
+        } catch {
+            // The client has gone.
+        }
+        await stream.close()
+    }
+    #endif
+}
+
+/// A connection of which no more than so many bytes arrive. Loop thread only.
+private final class CutTransport: Transport, @unchecked Sendable {
+    private let lower: MemoryTransport
+    private let limit: Int
+    private let byReset: Bool
+    private(set) var received = 0
+
+    init(_ lower: MemoryTransport, after limit: Int, byReset: Bool) {
+        self.lower = lower
+        self.limit = limit
+        self.byReset = byReset
+    }
+
+    var descriptor: Descriptor { lower.descriptor }
+
+    func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
+        let room = min(buffer.count, limit - received)
+        if room == 0, !buffer.isEmpty {
+            guard byReset else { return 0 }
+            throw NetError(.connectionReset, "cut after \(received) bytes")
+        }
+        guard let count = try lower.receive(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<room])) else {
+            return nil
+        }
+        received += count
+        if received == limit { descriptor.noteReadable() }
+        return count
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? { try lower.send(bytes) }
+    func finishSending() { lower.finishSending() }
+    func close() { lower.close() }
+    func abort() { lower.abort() }
+    var remoteAddress: SocketAddress? { nil }
+    var localAddress: SocketAddress? { nil }
+}

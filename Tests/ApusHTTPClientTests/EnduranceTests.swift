@@ -1,0 +1,190 @@
+import ApusHTTPClient
+import ApusNet
+import ApusRuntime
+import ApusTesting
+import Foundation
+import Testing
+
+/// Many requests, anything may go wrong, and nothing may be left.
+///
+/// `APUS_ENDURANCE=1` runs 100,000 and looks at the process's memory too: then no other test may run beside it.
+@Suite("Endurance", .serialized)
+struct EnduranceTests {
+    private static let isLong = ProcessInfo.processInfo.environment["APUS_ENDURANCE"] == "1"
+    private static let count = isLong ? 100_000 : 5_000
+
+    /// What a connection does: some good responses, and then a fault.
+    @Sendable
+    private static func script(_ number: Int, seed: UInt64) -> [ScriptStep] {
+        var random = SplitMix(seed: seed &+ UInt64(number) &* 7_919)
+        var steps: [ScriptStep] = []
+        for _ in 0..<Int.random(in: 0..<6, using: &random) {
+            steps.append(.expectHead)
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: steps.append(.send(okResponse))
+            case 1:
+                steps.append(
+                    .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", pieces: 9)
+                )
+            case 2: steps += [.wait(.milliseconds(5)), .send(okResponse, pieces: 13)]
+            default:
+                steps.append(
+                    .send("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + String(repeating: "k", count: 20_000))
+                )
+            }
+        }
+        switch Int.random(in: 0..<14, using: &random) {
+        case 0: steps = [.refuse]
+        case 1: steps = [.wait(.milliseconds(20))] + steps + [.finish]
+        case 2: steps += [.expectHead, .finish]
+        case 3: steps += [.expectHead, .reset]
+        case 4: steps += [.expectHead, .send("HTTP/1.1 200 O"), .finish]
+        case 5: steps += [.expectHead, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), .finish]
+        case 6: steps += [.expectHead, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", pieces: 5), .reset]
+        case 7: steps += [.expectHead, .send("nonsense\r\n\r\n")]
+        case 8: steps += [.expectHead, .send(okResponse + "more")]
+        case 9: steps += [.expectHead, .send(okResponse), .finish]
+        case 10: steps += [.reset]
+        case 11: steps += [.take(100), .stall]
+        case 12:
+            steps += [.expectHead, .send("HTTP/1.1 413 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), .finish]
+        default: steps += [.expectHead, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), .stall]
+        }
+        return steps
+    }
+
+    @Sendable
+    private static func request(_ session: ClientSession, _ number: Int, _ seed: UInt64) async throws -> String {
+        var random = SplitMix(seed: seed ^ UInt64(number) &* 104_729)
+        let (kind, leaves) = (Int.random(in: 0..<6, using: &random), Int.random(in: 0..<10, using: &random) == 0)
+        // Many hosts, so that the table of hosts is swept too.
+        let url = "http://host\(Int.random(in: 0..<(number % 100 == 0 ? 5_000 : 3), using: &random)).test/"
+        let task = EventLoop.spawn {
+            let response: ClientResponse =
+                switch kind {
+                case 0: try await session.post(url, body: .text("order"))
+                case 1: try await session.put(url, body: .bytes([UInt8](repeating: 1, count: 70_000)))
+                case 2:
+                    try await session.put(
+                        url,
+                        body: .written { writer in
+                            for _ in 0..<3 { try await writer.write([UInt8](repeating: 1, count: 5_000)) }
+                        }
+                    )
+                default: try await session.get(url)
+                }
+            // Some responses are forgotten unread.
+            if !leaves { _ = try await response.bytes() }
+        }
+        if Int.random(in: 0..<8, using: &random) == 0 {
+            for _ in 0..<Int.random(in: 0..<12, using: &random) { await turn() }
+            task.cancel()
+        }
+        do {
+            try await task.value
+            return "ok"
+        } catch is CancellationError {
+            return "cancelled"
+        } catch let error as ClientError {
+            return "\(error.code)"
+        }
+    }
+
+    /// The process's memory in use, in bytes.
+    private static func memory() -> Int {
+        let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
+        return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4_096
+    }
+
+    @Test("requests with random faults leave no connection, place, timer, task, and no memory")
+    func faults() async throws {
+        let seed: UInt64 = 20_261
+        let count = Self.count
+        try await withVirtualTime {
+            let left = try await leaks {
+                let peer = ScriptedPeer { Self.script($0, seed: seed) }
+                peer.forgetsEndedConnections()
+                var configuration = ClientSession.Configuration()
+                configuration.pool.limit = 64
+                configuration.timeouts.idle = .milliseconds(50)
+                configuration.timeouts.head = .milliseconds(80)
+                configuration.timeouts.total = .milliseconds(120)
+                let session = ClientSession.scripted(peer, configuration)
+                var outcomes: Set<String> = []
+                var half = 0
+                for round in 0..<10 {
+                    let numbers = round * count / 10..<(round + 1) * count / 10
+                    outcomes.formUnion(
+                        try await gather(numbers, limit: 100) { try await Self.request(session, $0, seed) }
+                    )
+                    if round == 4 { half = Self.memory() }
+                    let statistics = await session.statistics
+                    #expect(statistics.waiting == 0, "seed \(seed): \(statistics)")
+                }
+                // Uploads that were answered early end by themselves.
+                try await sleep(for: .seconds(2))
+                let statistics = await session.statistics
+                #expect(statistics.open == statistics.idle, "seed \(seed): \(statistics)")
+                let grown = Self.memory() - half
+                // 3.6 MB were measured for 50,000 requests, the records that the scripted peer keeps of its connections among them.
+                if Self.isLong { #expect(grown < 6 << 20, "\(grown) bytes more than half way") }
+                await session.close()
+                let closed = await session.statistics
+                #expect(closed.open == 0)
+                #expect(peer.open == 0)
+                // It is endurance only if some of each happened.
+                for outcome in [
+                    "ok", "cancelled", "connectionRefused", "connectionClosed", "closedInHead", "closedInBody",
+                    "malformedResponse", "idleTimeout", "headTimeout",
+                ] {
+                    #expect(outcomes.contains(outcome), "seed \(seed): no \(outcome)")
+                }
+                #expect(
+                    outcomes.isSubset(of: [
+                        "ok", "cancelled", "connectionRefused", "connectionClosed", "closedInHead", "closedInBody",
+                        "malformedResponse", "idleTimeout", "headTimeout", "writeTimeout", "totalTimeout",
+                    ]),
+                    "seed \(seed): \(outcomes)"
+                )
+            }
+            #expect(left.isEmpty, "seed \(seed): \(left)")
+        }
+    }
+
+    @Test("a pool of four places, 2,000 requests, and storms of cancellations lose no place")
+    func exhaustion() async throws {
+        let seed: UInt64 = 99
+        var configuration = ClientSession.Configuration()
+        configuration.pool.limit = 4
+        try await withScripts(
+            configuration: configuration,
+            script: { _ in
+                (0..<3_000).flatMap { _ in [.expectRequest, .wait(.milliseconds(10)), .send(okResponse)] }
+            }
+        ) { session, peer in
+            var random = SplitMix(seed: seed)
+            var ended = (ok: 0, cancelled: 0)
+            for _ in 0..<20 {
+                let tasks = (0..<100).map { _ in EventLoop.spawn { try await session.get(someURL).text() } }
+                for _ in 0..<Int.random(in: 0..<30, using: &random) { await turn() }
+                for task in tasks.shuffled(using: &random).prefix(Int.random(in: 0...100, using: &random)) {
+                    task.cancel()
+                    if Int.random(in: 0..<5, using: &random) == 0 { await turn() }
+                }
+                for task in tasks {
+                    switch await task.result {
+                    case .success: ended.ok += 1
+                    case .failure(let error):
+                        #expect(error is CancellationError)
+                        ended.cancelled += 1
+                    }
+                }
+                let statistics = await session.statistics
+                #expect(statistics.open <= 4 && statistics.waiting == 0, "seed \(seed): \(statistics)")
+            }
+            #expect(ended.ok > 100 && ended.cancelled > 100, "seed \(seed): \(ended)")
+            #expect(peer.open <= 4)
+            try await expectOK(session)
+        }
+    }
+}
