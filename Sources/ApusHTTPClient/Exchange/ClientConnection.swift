@@ -136,18 +136,22 @@ final class ClientConnection: DescriptorWatcher {
     // MARK: Receiving
 
     /// What an ``Expect: 100-continue`` is answered with.
-    enum Answer {
-        case nothing, goOn
-        case head(HTTP1ResponseHead)
+    struct Answer {
+        /// The word to go on: 100.
+        var isContinue = false
+        /// A final response's.
+        var head: HTTP1ResponseHead?
+
+        var isSilence: Bool { !isContinue && head == nil }
     }
 
     /// The answer to a head that asked whether to go on, as far as it has come.
     func nextAnswer() throws -> Answer {
         while true {
             switch try http.pointee.next() {
-            case .response(let head): return .head(head)
-            case .informational(let head): if head.statusCode == 100 { return .goOn }
-            case .needData: return .nothing
+            case .response(let head): return Answer(head: head)
+            case .informational(let head): if head.statusCode == 100 { return Answer(isContinue: true) }
+            case .needData: return Answer()
             case .request, .data, .end, .paused, .closed, .upgraded:
                 throw ClientError(.malformedResponse, "The server's answer came out of order.")
             }

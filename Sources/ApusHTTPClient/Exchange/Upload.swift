@@ -27,6 +27,8 @@ final class Upload {
     private var writeFailure: (any Error)?
     private var sent: Int64 = 0
     var trailers: HTTPFields?
+    /// What the server said when it was asked first.
+    var answer = ClientConnection.Answer()
 
     init(_ plan: UploadPlan, _ exchange: Exchange, on connection: ClientConnection) {
         self.plan = plan

@@ -17,8 +17,10 @@ extension SessionCore {
         defer { exchange.waiting = .nothing }
         let upload = try connection.begin(exchange, plan)
         do {
-            if plan.expectsContinue, let head = try await askFirst(exchange, plan, on: connection) {
-                return try assemble(head, exchange, on: connection)
+            if plan.expectsContinue {
+                try await askFirst(exchange, plan, upload, on: connection)
+                // A final response: the body is not wanted.
+                if let head = upload.answer.head { return try assemble(head, exchange, on: connection) }
             }
             upload.start()
             let head = try await waitForHead(exchange, upload, on: connection)
@@ -54,33 +56,27 @@ extension SessionCore {
         }
     }
 
-    /// Sends the head alone, and waits for the server's word to go on.
-    ///
-    /// - Returns: the final response's head, if that was the word: the body is not wanted.
+    /// Sends the head alone, and waits for the server's word to go on. What it says is `upload.answer`.
+    // It returns nothing and has one end: the compiler (6.3.1) crashes in release builds when it splits a function at its awaits that
+    // returns an optional head from several places.
     private func askFirst(
         _ exchange: Exchange,
         _ plan: UploadPlan,
+        _ upload: Upload,
         on connection: ClientConnection
-    ) async throws -> HTTP1ResponseHead? {
-        if let head = try await connection.finishSending(exchange) { return head }
+    ) async throws {
+        upload.answer.head = try await connection.finishSending(exchange)
         let wait = plan.options?.expectContinue ?? .zero
         let deadline = exchange.deadline(max(0, wait.clampedNanoseconds))
-        while true {
-            if connection.descriptor.mayRead {
-                try connection.receive()
-            } else {
-                switch await connection.descriptor.waitReadable(deadline: deadline) {
+        while upload.answer.isSilence {
+            if !connection.descriptor.mayRead {
+                let outcome = await connection.descriptor.waitReadable(deadline: deadline)
                 // Silence is consent: RFC 9110 §10.1.1 forbids to wait for ever.
-                case .timedOut where exchange.totalDeadline > loop.now: return nil
-                case let outcome: try connection.check(outcome, exchange, stage: .totalTimeout)
-                }
-                try connection.receive()
+                if outcome == .timedOut, exchange.totalDeadline > loop.now { break }
+                try connection.check(outcome, exchange, stage: .totalTimeout)
             }
-            switch try connection.nextAnswer() {
-            case .goOn: return nil
-            case .head(let head): return head
-            case .nothing: continue
-            }
+            try connection.receive()
+            upload.answer = try connection.nextAnswer()
         }
     }
 }
