@@ -73,7 +73,9 @@ import Testing
             form.append("photo", file: path, contentType: "image/jpeg")
             let sendable = form
             let redirect = "HTTP/1.1 308 Permanent Redirect\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"
-            try await withScripts([.expectRequest, .send(redirect), .expectRequest, .send(okResponse)]) { session, peer in
+            try await withScripts([.expectRequest, .send(redirect), .expectRequest, .send(okResponse)]) {
+                session,
+                peer in
                 let response = try await session.post(someURL, multipart: sendable)
                 #expect(response.history.count == 1)
                 let sent = peer.written()
@@ -97,7 +99,10 @@ import Testing
                 var form = Multipart()
                 form.append("a", .written(length: 3) { try await $0.write(text) })
                 // The sum is right all the same.
-                form.append("b", .written(length: 3) { try await $0.write(String(repeating: "x", count: 6 - text.count)) })
+                form.append(
+                    "b",
+                    .written(length: 3) { try await $0.write(String(repeating: "x", count: 6 - text.count)) }
+                )
                 let sendable = form
                 let error = await clientError { try await session.post(someURL, multipart: sendable) }
                 #expect(error?.code == .invalidRequest)

@@ -236,7 +236,10 @@ import Testing
                         return .status(.temporaryRedirect, headers: [.location: "/"])
                     }
                     let bytes = try await request.body.bytes(limit: 1 << 20)
-                    return ServerResponse(headers: [.init("X-Length")!: request.headers[.contentLength] ?? "-"], bytes: bytes)
+                    return ServerResponse(
+                        headers: [.init("X-Length")!: request.headers[.contentLength] ?? "-"],
+                        bytes: bytes
+                    )
                 }) { server in
                     try await ClientSession.with { session in
                         let whole = try await session.put(server.url(), body: .file(path))

@@ -347,7 +347,9 @@ final class PoolCore: @unchecked Sendable {
         _ phases: ConnectPhases
     ) async throws -> any Transport {
         let (profile, name, port, isSecure, loop) = (host.key.profile, host.name, host.port, host.isSecure, loop)
-        let task = loop.spawn { try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases) }
+        let task = loop.spawn {
+            try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases)
+        }
         exchange.waiting = .task { task.cancel() }
         defer { exchange.waiting = .nothing }
         let deadline = exchange.deadline(exchange.limits.connect)

@@ -72,8 +72,12 @@ final class OffloadedCall<Success: Sendable>: Sendable {
         if let waiter {
             waiter.resume(returning: outcome)
         } else if isAbandoned, case .failure(let error) = outcome {
-            EventLoop.reportUnhandled(error, of: "offload(to: \(pool.name))",
-                advice: "Its caller was cancelled before. Catch the error inside the closure.", on: loop)
+            EventLoop.reportUnhandled(
+                error,
+                of: "offload(to: \(pool.name))",
+                advice: "Its caller was cancelled before. Catch the error inside the closure.",
+                on: loop
+            )
         }
     }
 

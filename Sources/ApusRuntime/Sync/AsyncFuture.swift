@@ -39,9 +39,14 @@ public final class AsyncFuture<Success: Sendable>: Sendable {
             guard !state.isReceived, case .failure(let error)? = state.result else { return nil }
             return error
         }
-        if let lost { 
-            EventLoop.reportUnhandled(lost, of: name ?? "a future", advice: "Await its `value`, or ask for its `result`.", on: loop)
-         }
+        if let lost {
+            EventLoop.reportUnhandled(
+                lost,
+                of: name ?? "a future",
+                advice: "Await its `value`, or ask for its `result`.",
+                on: loop
+            )
+        }
     }
 
     /// Whether it has been resolved: asyncio's `done()`.

@@ -19,7 +19,8 @@ extension EventLoop {
         if error is CancellationError { return }
         let name = index.map { "\(combinator)[\($0)]" } ?? combinator
         var report = UnhandledError(
-            message: "\(index == nil ? "" : "Child ")“\(name)” on event loop “\(loop?.name ?? "none")” ended with an error that nobody received",
+            message:
+                "\(index == nil ? "" : "Child ")“\(name)” on event loop “\(loop?.name ?? "none")” ended with an error that nobody received",
             error: error,
             advice: advice ?? combinatorAdvice(combinator),
             loop: loop?.name ?? "none"

@@ -59,7 +59,11 @@ enum ClientUse {
                 try await writer.write("one ")
                 try await writer.write([0x74, 0x77, 0x6F])
             },
-            options: RequestOptions(expectContinue: .seconds(1), omittedHeaders: [.userAgent], onUploadProgress: { _ in })
+            options: RequestOptions(
+                expectContinue: .seconds(1),
+                omittedHeaders: [.userAgent],
+                onUploadProgress: { _ in }
+            )
         )
         try expect(try await written.text() == "one two", "a written body")
         let copied = try await session.get("\(base)/hello") { response in
