@@ -48,7 +48,10 @@ package enum Connector {
             throw error
         }
         let transport = try SocketTransport(adopting: fd, peer: address, on: loop)
-        if isConnected { return transport }
+        if isConnected {
+            transport.tellOpened("Made")
+            return transport
+        }
         do {
             let token = transport.descriptor.token
             let outcome = await withTaskCancellationHandler {
@@ -64,6 +67,7 @@ package enum Connector {
             }
             let error = Socket.pendingError(fd)
             if error != 0 { throw NetError(errno: error, while: "Connecting to \(address)", at: address) }
+            transport.tellOpened("Made")
             return transport
         } catch {
             transport.close()

@@ -1,6 +1,7 @@
 import ApusRuntime
 import CApus
 import Glibc
+import Logging
 
 /// A connected stream socket. Loop thread only.
 final class SocketTransport: Transport {
@@ -8,6 +9,8 @@ final class SocketTransport: Transport {
     private let fd: Int32
     private let peer: SocketAddress?
     private var isOpen = true
+    /// Debug mode: the connection in the words of the log, from when it stood.
+    private var toldAs: String?
 
     /// Takes `fd` over: on an error it is closed.
     ///
@@ -31,9 +34,26 @@ final class SocketTransport: Transport {
         return try SocketTransport(adopting: fd, peer: nil, isUnix: families == .unix, on: loop)
     }
 
+    /// In debug mode: tells of a connection that stands now; its end is told then, too.
+    func tellOpened(_ verb: String) {
+        let loop = descriptor.loop
+        guard loop.options.debug else { return }
+        let here = localAddress?.description ?? "unknown"
+        let there = remoteAddress?.description ?? "unknown"
+        let connection = "here \(here), there \(there), descriptor \(fd)"
+        toldAs = connection
+        loop.options.logger.debug("\(verb) a connection: \(connection).")
+    }
+
+    private func tellClosed() {
+        guard let toldAs else { return }
+        descriptor.loop.options.logger.debug("Closed a connection: \(toldAs).")
+    }
+
     deinit {
         // Whoever dropped the transport was on the loop, or nothing can reach the descriptor any more.
         if isOpen {
+            tellClosed()
             let (descriptor, fd) = (UncheckedDescriptor(descriptor), fd)
             descriptor.value.loop.perform {
                 descriptor.value.release()
@@ -99,6 +119,7 @@ final class SocketTransport: Transport {
     func close() {
         guard isOpen else { return }
         isOpen = false
+        tellClosed()
         descriptor.release()
         Socket.close(fd)
     }

@@ -186,6 +186,8 @@ static uintptr_t image_of(uintptr_t address) {
     return dladdr((void *)address, &info) == 0 ? 0 : (uintptr_t)info.dli_fbase;
 }
 
+bool apus_bt_is_in_image(uintptr_t address) { return image_of(address) != 0; }
+
 extern void *swift_task_getCurrent(void);
 
 size_t apus_bt_call_trace(uintptr_t *frames, size_t capacity) {

@@ -46,7 +46,7 @@ struct UnclosedTests {
     }
 
     @Test(
-        "what was closed is not told; nor a stream that a listener serves, which closes it; nor anything out of debug mode"
+        "A56: what was closed is not told; nor a stream that a listener serves, which closes it; nor anything out of debug mode"
     )
     func quiet() async throws {
         let lines = try await warnings {

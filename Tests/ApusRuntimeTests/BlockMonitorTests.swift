@@ -69,7 +69,9 @@ private func check(_ reports: [BlockReport], task name: String?, kind: BlockRepo
 
 @Suite("BlockMonitor")
 struct BlockMonitorTests {
-    @Test("names a task that waits in the kernel, with its line, while it still does; then says how long it took")
+    @Test(
+        "A50, A51: names a task that waits in the kernel, with its line, while it still does; then says how long it took"
+    )
     func systemCall() async throws {
         let witness = Witness()
         let reports = try await witness.watch {

@@ -31,7 +31,7 @@ struct OffloadCancellationTests {
         }
     }
 
-    @Test("a cooperative call is awaited, and gives its result although it was cancelled")
+    @Test("A71: a cooperative call is awaited, and gives its result although it was cancelled")
     func result() async throws {
         let begun = Gate()
         let letGo = Gate()

@@ -150,7 +150,7 @@ struct OffloadPoolTests {
         }
     }
 
-    @Test("a saturated pool is told once per interval, with its name, numbers and what to do; else nothing is")
+    @Test("A70: a saturated pool is told once per interval, with its name, numbers and what to do; else nothing is")
     func saturation() async throws {
         let log = LogRecorder()
         let pool = OffloadPool(name: "busy", maximumThreads: 1, logger: log.logger)

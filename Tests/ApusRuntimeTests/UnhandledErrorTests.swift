@@ -42,7 +42,7 @@ struct UnhandledErrorTests {
         #expect(text.contains("Await the `value` of its handle"))
     }
 
-    @Test("without debug mode it has neither, and says the same otherwise")
+    @Test("A53: without debug mode it has neither, and says the same otherwise")
     func withoutDebug() async throws {
         let reports = try await reports { loop in
             _ = loop.spawn(name: "loser") { throw Oops(number: 1) }

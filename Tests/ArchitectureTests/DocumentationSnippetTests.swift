@@ -129,6 +129,8 @@ import Testing
         try (isProgram ? source : fragment).write(to: file, atomically: true, encoding: .utf8)
 
         let products = try products()
+        // Of packages that a document shows beside Apus.
+        let packages = products.deletingLastPathComponent().deletingLastPathComponent().appending(path: "checkouts")
         let output = folder.appending(path: "messages")
         try Data().write(to: output)
         let process = Process()
@@ -139,6 +141,9 @@ import Testing
             "-Xcc", "-fmodule-map-file=\(products.appending(path: "CApus.build/module.modulemap").path)",
             "-Xcc", "-fmodule-map-file=\(root.appending(path: "Sources/COpenSSL/module.modulemap").path)",
             "-Xcc", "-fmodule-map-file=\(root.appending(path: "Sources/CZlib/module.modulemap").path)",
+            "-Xcc", "-fmodule-map-file=\(packages.path)/swift-system/Sources/CSystem/include/module.modulemap",
+            "-Xcc",
+            "-fmodule-map-file=\(packages.path)/swift-subprocess/Sources/_SubprocessCShims/include/module.modulemap",
             "-module-cache-path", products.appending(path: "ModuleCache").path,
             file.path,
         ]

@@ -66,6 +66,10 @@ struct ProcessCheck: Sendable {
         try await Task {
             report.equal(await actor.place, here, "a default actor of a Task { } is on the loop")
             try await actor.visit(echo: echo.address).check(report, "a default actor", at: here)
+            report.check(
+                !(await actor.isDirect(on: loop)),
+                "a default actor, which another thread may hold at a resumption, takes no direct path"
+            )
             isDirect("a Task { } after an actor")
         }.value
         let bound = BoundActor(loop)
@@ -174,6 +178,7 @@ struct ProcessCheck: Sendable {
 
 private actor DefaultActor {
     var place: Place { .here }
+    func isDirect(on loop: EventLoop) -> Bool { loop.runsCurrentTask }
     func visit(echo: SocketAddress) async throws -> Stages { try await Stages.visit(echo: echo) }
 }
 

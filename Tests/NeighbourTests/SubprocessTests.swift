@@ -89,7 +89,7 @@ struct SubprocessTests {
         #expect(result.terminationStatus == .exited(0) && result.standardOutput == "done\n")
     }
 
-    @Test("the loop goes on meanwhile, and a program can be talked to")
+    @Test("A114: the loop goes on meanwhile, and a program can be talked to")
     func conversation() async throws {
         let answers = try await onLoop {
             try await run(.path("/bin/cat"), input: .inputWriter, output: .sequence, error: .discarded) { execution in

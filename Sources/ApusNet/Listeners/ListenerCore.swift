@@ -97,7 +97,9 @@ package final class ListenerCore {
             case .connection(let fd, let peer):
                 next = (next + index + 1) % sockets.count
                 prepare(fd)
-                return try SocketTransport(adopting: fd, peer: peer, on: loop)
+                let transport = try SocketTransport(adopting: fd, peer: peer, on: loop)
+                transport.tellOpened("Accepted")
+                return transport
             case .wouldBlock:
                 socket.descriptor.readWouldBlock()
                 index += 1

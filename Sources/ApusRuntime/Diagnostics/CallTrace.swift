@@ -30,14 +30,18 @@ public struct CallTrace: Sendable, Hashable, CustomStringConvertible {
     /// - Parameters:
     ///   - function: what it resumes with.
     ///   - context: of that function.
-    static func suspended(at function: UInt, context: UInt) -> CallTrace {
-        CallTrace(
-            addresses: [UInt](unsafeUninitializedCapacity: limit) { buffer, count in
-                buffer[0] = function + 1
-                let rest = UnsafeMutableBufferPointer(rebasing: buffer[1...])
-                count = 1 + apus_bt_async_trace(context, rest.baseAddress, rest.count)
-            }
-        )
+    ///   - memory: where the contexts are read.
+    static func suspended(at function: UInt, context: UInt, in memory: MemoryCopy) -> CallTrace {
+        // A function to go on in begins here, where a return address would be behind a call: one more makes them alike.
+        var addresses = [function &+ 1]
+        var next = context
+        while addresses.count < limit, next != 0, let words = memory.words(at: next, count: 2), memory.isCode(words[1])
+        {
+            addresses.append(words[1] + 1)
+            if words[0] == next { break }
+            next = words[0]
+        }
+        return CallTrace(addresses: addresses)
     }
 
     /// The calls with their names and, where there is debug information, lines.

@@ -60,12 +60,14 @@ struct TaskMemory {
 
     let address: UInt
     private let bytes: [UInt8]
+    private let memory: MemoryCopy
 
     /// Nil if there is no task at `address` any more.
-    init?(at address: UInt) {
+    init?(at address: UInt, in memory: MemoryCopy) {
         guard Self.unavailableReason == nil, address != 0, address % 16 == 0 else { return nil }
-        bytes = ProcessMemory.bytes(at: address, count: Layout.sizeWithFamily)
+        bytes = memory.bytes(at: address, count: Layout.sizeWithFamily)
         self.address = address
+        self.memory = memory
         guard bytes.count >= Layout.size, word(0) == Self.runtime.task_metadata, flags & 0xFF == 0 else { return nil }
     }
 
@@ -89,7 +91,9 @@ struct TaskMemory {
     private var nextSibling: UInt { word(Layout.nextSibling) }
 
     /// Where it goes on. Of a task that does not run.
-    var suspension: CallTrace { .suspended(at: word(Layout.resumeFunction), context: word(Layout.resumeContext)) }
+    var suspension: CallTrace {
+        .suspended(at: word(Layout.resumeFunction), context: word(Layout.resumeContext), in: memory)
+    }
 
     /// What its records say.
     struct Records {
@@ -104,14 +108,14 @@ struct TaskMemory {
         var result = Records()
         var next = word(Layout.statusRecord)
         for _ in 0..<Self.maximumRecords where next != 0 {
-            guard let record = Self.words(at: next, count: 5) else { break }
+            guard let record = memory.words(at: next, count: 5) else { break }
             switch RecordKind(rawValue: record[0] & 0xFF) {
             case .dependency:
                 // 1: a task, 2: a continuation, 3: a group. What it is takes two words.
                 if record[4] & 0xFFFF_FFFF == 1 { result.awaited = record[2] }
                 if record[4] & 0xFFFF_FFFF == 3 { result.awaitsGroup = true }
             case .child, .group: addChildren(from: record[2], to: &result.children)
-            case .name: result.name = Self.text(at: record[2])
+            case .name: result.name = text(at: record[2])
             case nil: break
             }
             next = record[1]
@@ -123,21 +127,16 @@ struct TaskMemory {
     private func addChildren(from first: UInt, to children: inout [TaskMemory]) {
         var seen: Set<UInt> = []
         var next = first
-        while next != 0, seen.insert(next).inserted, let child = TaskMemory(at: next), child.parentAddress == address {
+        while next != 0, seen.insert(next).inserted, let child = TaskMemory(at: next, in: memory),
+            child.parentAddress == address
+        {
             if !child.isComplete { children.append(child) }
             next = child.nextSibling
         }
     }
 
-    private static func words(at address: UInt, count: Int) -> [UInt]? {
-        guard address % 8 == 0 else { return nil }
-        let bytes = ProcessMemory.bytes(at: address, count: count * 8)
-        guard bytes.count == count * 8 else { return nil }
-        return bytes.withUnsafeBytes { Array($0.assumingMemoryBound(to: UInt.self)) }
-    }
-
-    private static func text(at address: UInt) -> String? {
-        let bytes = ProcessMemory.bytes(at: address, count: maximumNameLength).prefix { $0 != 0 }
+    private func text(at address: UInt) -> String? {
+        let bytes = memory.bytes(at: address, count: Self.maximumNameLength).prefix { $0 != 0 }
         return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
     }
 }

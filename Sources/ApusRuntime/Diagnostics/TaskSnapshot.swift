@@ -1,22 +1,23 @@
 /// Looks at all tasks of a loop, on the loop's thread, where none of them can move meanwhile but those that are elsewhere just now.
 struct TaskSnapshot {
+    private let memory: MemoryCopy
     private let tracked: [UInt64: TrackedTask]
     private let waits: [UInt: TaskInfo.Wait]
     private var tasks: [TaskInfo] = []
     private var seen: Set<UInt64> = []
 
     /// Loop thread only.
-    static func take(_ loop: EventLoop) -> TaskList {
+    static func take(_ loop: EventLoop, by memory: MemoryCopy = MemoryCopy()) -> TaskList {
         // Together with what keeps them alive.
         let started = loop.registry.started.map { (record: $0.record, isRoot: $0.isRoot, living: $0.record.living) }
-        var snapshot = TaskSnapshot(tracked: loop.registry.allTracked, waits: loop.waitingTasks)
+        var snapshot = TaskSnapshot(memory, tracked: loop.registry.allTracked, waits: loop.waitingTasks)
         let reason = TaskMemory.unavailableReason
         for (record, isRoot, living) in started {
             // What has not been started quite yet has no address.
             guard let address = living?.address else { continue }
             let origin = isRoot ? TaskInfo.Origin.root : .spawned
-            if let memory = TaskMemory(at: address) {
-                snapshot.add(memory, name: record.name, origin, parent: record.creation?.parent)
+            if let task = TaskMemory(at: address, in: memory) {
+                snapshot.add(task, name: record.name, origin, parent: record.creation?.parent)
             } else if reason != nil {
                 // Neither states nor children can be seen: what our own registry knows is told, and no more.
                 snapshot.add(record, origin, id: jobTaskID(unsafeBitCast(address, to: UnownedJob.self)))
@@ -27,7 +28,8 @@ struct TaskSnapshot {
         return TaskList(snapshot.tasks, loop: loop.name, childrenUnavailableReason: reason)
     }
 
-    private init(tracked: [UInt64: TrackedTask], waits: [UInt: TaskInfo.Wait]) {
+    private init(_ memory: MemoryCopy, tracked: [UInt64: TrackedTask], waits: [UInt: TaskInfo.Wait]) {
+        self.memory = memory
         self.tracked = tracked
         self.waits = waits
     }
@@ -35,23 +37,23 @@ struct TaskSnapshot {
     /// A task, and after it its descendants.
     private mutating func add(_ root: TaskMemory, name: String?, _ origin: TaskInfo.Origin, parent: UInt64?) {
         // A stack of one's own: chains of `async let` may be deeper than the thread's.
-        var left = [(memory: root, name: name, origin: origin, parent: parent)]
-        while let (memory, name, origin, parent) = left.popLast() {
-            guard seen.insert(memory.id).inserted else { continue }
-            let records = memory.records()
-            let known = tracked[memory.id]
+        var left = [(task: root, name: name, origin: origin, parent: parent)]
+        while let (task, name, origin, parent) = left.popLast() {
+            guard seen.insert(task.id).inserted else { continue }
+            let records = task.records()
+            let known = tracked[task.id]
             var info = TaskInfo(
-                id: memory.id,
+                id: task.id,
                 name: name ?? records.name ?? known?.name,
                 origin: origin,
-                state: state(of: memory, records),
-                isCancelled: memory.isCancelled,
+                state: state(of: task, records),
+                isCancelled: task.isCancelled,
                 parent: parent ?? known?.parent
             )
             info.take(known)
-            if !memory.isRunning { info.suspension = memory.suspension }
+            if !task.isRunning { info.suspension = task.suspension }
             tasks.append(info)
-            left += records.children.reversed().map { ($0, nil, .child, memory.id) }
+            left += records.children.reversed().map { ($0, nil, .child, task.id) }
         }
     }
 
@@ -72,8 +74,8 @@ struct TaskSnapshot {
     /// Debug mode: those that are nobody's children, such as hops, or whose parents could not be walked.
     private mutating func addTracked() {
         for (id, known) in tracked.sorted(by: { $0.key < $1.key }) where !seen.contains(id) {
-            if let memory = TaskMemory(at: known.address), memory.id == id {
-                add(memory, name: known.name, .spawned, parent: known.parent)
+            if let task = TaskMemory(at: known.address, in: memory), task.id == id {
+                add(task, name: known.name, .spawned, parent: known.parent)
             } else if TaskMemory.unavailableReason != nil {
                 seen.insert(id)
                 var info = TaskInfo(
@@ -90,11 +92,13 @@ struct TaskSnapshot {
         }
     }
 
-    private func state(of memory: TaskMemory, _ records: TaskMemory.Records) -> TaskInfo.State {
-        if memory.isRunning { return .running }
-        if memory.isEnqueued { return .ready }
-        if let wait = waits[memory.address] { return .waiting(wait) }
-        if let awaited = records.awaited.flatMap({ TaskMemory(at: $0) }) { return .waiting(.task(awaited.id)) }
+    private func state(of task: TaskMemory, _ records: TaskMemory.Records) -> TaskInfo.State {
+        if task.isRunning { return .running }
+        if task.isEnqueued { return .ready }
+        if let wait = waits[task.address] { return .waiting(wait) }
+        if let awaited = records.awaited.flatMap({ TaskMemory(at: $0, in: memory) }) {
+            return .waiting(.task(awaited.id))
+        }
         return .waiting(records.awaitsGroup ? .children : .continuation)
     }
 }

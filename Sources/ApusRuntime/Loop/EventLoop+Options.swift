@@ -34,7 +34,7 @@ extension EventLoop {
         public var signals = SignalHandling.interrupt
         /// Turns on the ``BlockReport`` watchdog, the warnings of wrong use and of what is dropped without being closed, and what
         /// ``EventLoop/tasks(timeout:)`` and ``UnhandledError`` know of where tasks were started. `APUS_DEBUG=1` in the environment turns
-        /// it on too.
+        /// it on too. Connections are logged at level debug as they are made, accepted and closed, with their addresses.
         public var debug = getenv("APUS_DEBUG").map { String(cString: $0) == "1" } ?? false
         /// In debug mode: how long a job may hold the loop before it is reported.
         public var blockThreshold = Duration.milliseconds(100)

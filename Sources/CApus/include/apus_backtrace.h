@@ -81,6 +81,8 @@ size_t apus_bt_call_trace(uintptr_t *frames, size_t capacity);
 
 /// Where the functions that await `context` go on, in the same form.
 size_t apus_bt_async_trace(uintptr_t context, uintptr_t *frames, size_t capacity);
+/// Whether `address` is in the program or in a library of it.
+bool apus_bt_is_in_image(uintptr_t address);
 
 /// A sleep that can be ended early, once and for all.
 typedef struct apus_bt_gate apus_bt_gate;
