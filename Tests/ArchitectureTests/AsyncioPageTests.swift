@@ -56,7 +56,9 @@ struct AsyncioPageTests {
     @Test("a name that is missing is found, and one in prose does not count")
     func missingNames() {
         let text = "gather\n```python\nrun(x)\n```\n```swift\nsleep\n```\n| `stop` | why |\nand `wait`\n"
-        #expect(NamePage.missing(["run", "sleep", "stop", "gather", "wait", "ru"], in: text) == ["gather", "wait", "ru"])
+        #expect(
+            NamePage.missing(["run", "sleep", "stop", "gather", "wait", "ru"], in: text) == ["gather", "wait", "ru"]
+        )
     }
 
     @Test("rows and the names of tests are read as they stand")
@@ -81,7 +83,9 @@ struct AsyncioPageTests {
             )
             @Test func `raw name`() {}
             """
-        #expect(NamePage.testNames(in: [SourceFile(path: "a", text: source)]) == ["A1: a name", "on a line", "raw name"])
+        #expect(
+            NamePage.testNames(in: [SourceFile(path: "a", text: source)]) == ["A1: a name", "on a line", "raw name"]
+        )
         #expect(NamePage.rowsNamed(by: "A30, A36: two rows", letters: "A") == ["A30", "A36"])
         #expect(NamePage.rowsNamed(by: "C30, P1: two rows", letters: "CP") == ["C30", "P1"])
         #expect(NamePage.rowsNamed(by: "A30: a row", letters: "CP") == [])
