@@ -66,21 +66,24 @@ extension SessionCore {
         let wait = plan.options?.expectContinue ?? .zero
         let deadline = exchange.deadline(max(0, wait.clampedNanoseconds))
         while true {
-            if connection.descriptor.mayRead {
-                try connection.receive()
-            } else {
-                switch await connection.descriptor.waitReadable(deadline: deadline) {
+            if !connection.descriptor.mayRead {
+                let outcome = await connection.descriptor.waitReadable(deadline: deadline)
                 // Silence is consent: RFC 9110 §10.1.1 forbids to wait for ever.
-                case .timedOut where exchange.totalDeadline > loop.now: return nil
-                case let outcome: try connection.check(outcome, exchange, stage: .totalTimeout)
-                }
-                try connection.receive()
+                if outcome == .timedOut, exchange.totalDeadline > loop.now { return nil }
+                if outcome != .ready { try connection.check(outcome, exchange, stage: .totalTimeout) }
             }
-            switch try connection.nextAnswer() {
+            switch try Self.word(on: connection) {
             case .goOn: return nil
             case .head(let head): return head
             case .nothing: continue
             }
         }
+    }
+
+    /// What has arrived by now. A function of its own: inlined into the one that waits, it crashes Swift 6.3.1's optimiser.
+    @inline(never)
+    private static func word(on connection: ClientConnection) throws -> ClientConnection.Answer {
+        try connection.receive()
+        return try connection.nextAnswer()
     }
 }
