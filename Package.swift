@@ -183,6 +183,12 @@ let package = Package(
             dependencies: ["Apus", "ApusRuntime", "ApusTesting", "CApus"],
             path: "Tests/HopCheck"
         ),
+        // The client against real servers, compared with curl: `./run interop` runs it.
+        .executableTarget(
+            name: "apus-interop-client",
+            dependencies: ["Apus", .subprocess],
+            path: "Tests/InteropClient"
+        ),
     ] + userCode + examples
 )
 

@@ -1,6 +1,7 @@
 """The Python side of scripts/interop: the files to fetch, and two real servers on a free port of 127.0.0.1.
 
     interop-peers.py files FOLDER COUNT     COUNT files of varied sizes, the same on every run
+    interop-peers.py table FOLDER           the files that the comparison with curl asks for
     interop-peers.py http FOLDER PORTFILE   the standard library's http.server on FOLDER
     interop-peers.py aiohttp FOLDER PORTFILE
     interop-peers.py sha256                 of standard input
@@ -27,6 +28,17 @@ def files(folder, count):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(chance.randbytes(size))
     (folder / "large.bin").write_bytes(chance.randbytes(20_000_000))
+
+
+def table(folder):
+    """Served by each of the servers that serve files; the text also in zstd, which no server makes by itself."""
+    import zstandard
+
+    chance = random.Random(5)
+    text = "".join(f"line {number} {chance.random()}\n" for number in range(5000)).encode()
+    for name, content in {"empty.bin": b"", "small.bin": chance.randbytes(4321), "large.bin": chance.randbytes(5_000_000),
+                          "text.txt": text, "text.zst": zstandard.compress(text)}.items():
+        (folder / name).write_bytes(content)
 
 
 def announce(portfile, port):
@@ -114,6 +126,14 @@ async def aiohttp_server(folder, portfile):
             raise web.HTTPFound(f"/redirect/{left - 1}")
         return web.Response(text="arrived")
 
+    async def digest(request):
+        """What came, read as it comes."""
+        seen, count = hashlib.sha256(), 0
+        async for piece in request.content.iter_any():
+            seen.update(piece)
+            count += len(piece)
+        return web.Response(text=f"{request.method} {count} {seen.hexdigest()}\n")
+
     async def many_fields(request):
         return web.Response(text="many", headers=[(f"X-Field-{i}", "v" * 50) for i in range(60)])
 
@@ -123,6 +143,8 @@ async def aiohttp_server(folder, portfile):
     app.router.add_get("/status/{code}", status)
     app.router.add_get("/redirect/{left}", redirect)
     app.router.add_get("/fields", many_fields)
+    app.router.add_post("/digest", digest)
+    app.router.add_put("/digest", digest)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
@@ -134,6 +156,8 @@ async def aiohttp_server(folder, portfile):
 command, *arguments = sys.argv[1:] or [""]
 if command == "files":
     files(pathlib.Path(arguments[0]), int(arguments[1]))
+elif command == "table":
+    table(pathlib.Path(arguments[0]))
 elif command == "http":
     http_server(*arguments)
 elif command == "aiohttp":
