@@ -67,7 +67,7 @@ struct TaskListTests {
             let waiter = loop.spawn(name: "waiter") { try await sleeper.value }
             await turns()
             let fresh = loop.spawn { 1 }
-            let list = try await loop.tasks()
+            let list = try await loop.tasks(timeout: .seconds(60))
             let states = Dictionary(uniqueKeysWithValues: list.map { ($0.name ?? "", $0) })
             #expect(list.count == 5)
             #expect(list.childrenUnavailableReason == nil)
@@ -87,11 +87,11 @@ struct TaskListTests {
                 "what has not begun has had no turn"
             )
             for task in [sleeper, reader, waiter] { task.cancel() }
-            let cancelled = try await loop.tasks()
+            let cancelled = try await loop.tasks(timeout: .seconds(60))
             #expect(Set(cancelled.filter(\.isCancelled).compactMap(\.name)) == ["sleeper", "reader", "waiter"])
             for task in [sleeper, reader, waiter] { _ = await task.result }
             _ = try await fresh.value
-            let left = try await loop.tasks()
+            let left = try await loop.tasks(timeout: .seconds(60))
             #expect(left.map(\.name) == ["listed"])
         }
         pair.close()
@@ -114,7 +114,7 @@ struct TaskListTests {
                 for index in 0..<3 { group.addTask(name: "outer \(index)") { try await untilCancelled() } }
                 await turns()
                 defer { group.cancelAll() }
-                return try await loop.tasks()
+                return try await loop.tasks(timeout: .seconds(60))
             }
             #expect(list.count == 7, "\(list)")
             let own = list.children(of: root)
@@ -144,7 +144,7 @@ struct TaskListTests {
                 }
                 await turns()
                 defer { group.cancelAll() }
-                return try await loop.tasks().count
+                return try await loop.tasks(timeout: .seconds(60)).count
             }
             #expect(count == 2)
         }
@@ -153,7 +153,7 @@ struct TaskListTests {
     @Test("A60: from inside a child the list has the parent, which waits, and the child, which runs")
     func fromChild() async throws {
         try await onLoop(debug: false) { loop in
-            let states = try await gather([1]) { _ in try await loop.tasks().map(\.state) }[0]
+            let states = try await gather([1]) { _ in try await loop.tasks(timeout: .seconds(60)).map(\.state) }[0]
             #expect(states == [.waiting(.children), .running])
         }
     }
@@ -165,7 +165,7 @@ struct TaskListTests {
             let line = #line + 1
             let task = loop.spawn(name: "made here") { try await waitsInAFunctionOfItsOwn() }
             await turns(10)
-            let found = try await loop.tasks().first { $0.name == "made here" }
+            let found = try await loop.tasks(timeout: .seconds(60)).first { $0.name == "made here" }
             let info = try #require(found)
             let site = try #require(info.creationSite?.place)
             #expect(site.file?.hasSuffix("TaskListTests.swift") == true, "\(site)")
@@ -189,7 +189,7 @@ struct TaskListTests {
             let line = #line + 1
             let lists = try await gather([0, 1]) { index in
                 await turns(5)
-                let list = try await loop.tasks()
+                let list = try await loop.tasks(timeout: .seconds(60))
                 await turns(5)
                 return list
             }
@@ -197,9 +197,9 @@ struct TaskListTests {
             #expect(children.map(\.name) == ["gather[0]", "gather[1]"])
             let places = children.compactMap { $0.creationSite?.place }
             #expect(places.count == 2 && places.allSatisfy { $0.line == line }, "\(places)")
-            let race = try await race([0, 1]) { _ in try await loop.tasks().compactMap(\.name) }
+            let race = try await race([0, 1]) { _ in try await loop.tasks(timeout: .seconds(60)).compactMap(\.name) }
             #expect(race.contains("race[0]"))
-            let after = try await loop.tasks()
+            let after = try await loop.tasks(timeout: .seconds(60))
             #expect(after.count == 1)
             #expect(loop.registry.allTracked.count == 1, "nothing is left but the root")
         }
@@ -211,7 +211,7 @@ struct TaskListTests {
             let first = loop.spawn(name: "first") { try await waitsInAFunctionOfItsOwn() }
             let second = loop.spawn(name: "second") { try await first.value }
             await turns()
-            let list = try await loop.tasks()
+            let list = try await loop.tasks(timeout: .seconds(60))
             let id = try #require(list.first { $0.name == "first" }?.id)
             let text = list.description
             let lines = text.split(separator: "\n")
@@ -276,16 +276,18 @@ struct TaskListTests {
         try await onLoop(debug: debug) { loop in
             let sleeper = loop.spawn(name: "sleeper") { try await untilCancelled() }
             await turns()
-            let fromMain = try await Task { @MainActor in try await loop.tasks() }.value
+            let fromMain = try await Task { @MainActor in try await loop.tasks(timeout: .seconds(60)) }.value
             #expect(fromMain.contains { $0.name == "sleeper" })
             let fromLoop = try await EventLoop.with {
-                let list = try await loop.tasks()
+                let list = try await loop.tasks(timeout: .seconds(60))
                 #expect(EventLoop.current !== loop)
                 return list
             }
             #expect(fromLoop.contains { $0.name == "sleeper" })
             #expect(fromLoop.first { $0.origin == .root }?.suspension != nil)
-            let fromThread = try await offload { try EventLoop.shared.spawn { try await loop.tasks() }.wait() }
+            let fromThread = try await offload {
+                try EventLoop.shared.spawn { try await loop.tasks(timeout: .seconds(60)) }.wait()
+            }
             #expect(fromThread.contains { $0.name == "sleeper" })
             sleeper.cancel()
             _ = await sleeper.result
@@ -341,7 +343,7 @@ struct TaskListTests {
     func cancelledAndClosed() async throws {
         let loop = try await EventLoop.with { try currentLoop() }
         do {
-            _ = try await loop.tasks()
+            _ = try await loop.tasks(timeout: .seconds(60))
             Issue.record("a closed loop has no tasks")
         } catch let error as LoopError {
             #expect(error.code == .loopClosed)
@@ -401,7 +403,7 @@ struct TaskListTests {
                 }
                 var found = 0
                 for _ in 0..<200 {
-                    found = max(found, try await loop.tasks().count)
+                    found = max(found, try await loop.tasks(timeout: .seconds(60)).count)
                     await Task.yield()
                 }
                 try await group.waitForAll()
