@@ -4,7 +4,7 @@ public import HTTPTypes
 // The session's errors, by who has to act:
 //
 //   you        invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge, decodingFailed,
-//              bodyFailed, bodyNotRestartable, lineTooLong, fileFailed
+//              bodyFailed, bodyNotRestartable, lineTooLong, fileFailed, invalidCookieFile
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
 //              tooManyRedirects, invalidRedirect, statusNotSuccess, corruptContent, truncatedContent, decompressionLimit,
 //              unexpectedContentType
@@ -19,7 +19,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge,
-                decodingFailed, bodyFailed, bodyNotRestartable, lineTooLong, fileFailed
+                decodingFailed, bodyFailed, bodyNotRestartable, lineTooLong, fileFailed, invalidCookieFile
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
             case tooManyRedirects, invalidRedirect, statusNotSuccess
             case corruptContent, truncatedContent, decompressionLimit, unexpectedContentType
@@ -49,8 +49,11 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let bodyNotRestartable = Code(kind: .bodyNotRestartable)
         /// A line of the body is longer than the limit of ``ClientResponse/lines(limit:)``.
         public static let lineTooLong = Code(kind: .lineTooLong)
-        /// The file that the body was to go to could not be made or written: see ``ClientError/cause``.
+        /// The file that the body or the cookies were to go to, or come from, could not be made, written or read: see
+        /// ``ClientError/cause``.
         public static let fileFailed = Code(kind: .fileFailed)
+        /// A file of cookies is damaged, or none.
+        public static let invalidCookieFile = Code(kind: .invalidCookieFile)
         /// Nobody listens at the address.
         public static let connectionRefused = Code(kind: .connectionRefused)
         /// The server closed the connection without a byte of a response.
