@@ -11,7 +11,7 @@ import Synchronization
 /// var configuration = ClientSession.Configuration()
 /// configuration.cookieJar = jar
 /// try await ClientSession.with(configuration) { session in
-///     try await session.get("https://example.com/login")
+///     print(try await session.get("https://example.com/account").text())
 /// }
 /// try await jar.save(to: "cookies.json")
 /// ```

@@ -12,6 +12,10 @@ public struct PublicSuffixes: Sendable {
 
     private let source: Source
 
+    private init(source: Source) { self.source = source }
+
+    init(_ rules: PublicSuffixRules) { source = .rules(rules) }
+
     /// What the system has: libpsl (`libpsl.so.5`), else Debian's list (`/usr/share/publicsuffix`), else nothing. It is looked for at the
     /// first cookie with a Domain.
     public static let system = PublicSuffixes(source: .system)

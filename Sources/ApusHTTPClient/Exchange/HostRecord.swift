@@ -46,9 +46,21 @@ final class HostRecord {
         prepared = lines
     }
 
+    /// The Cookie field that a request has anyway: its own, or the session's.
+    func statedCookies(of exchange: Exchange) -> String? {
+        if let own = exchange.ownFields[.cookie] { return own }
+        return exchange.withholdsSecrets || exchange.options?.omits(.cookie) == true ? nil : preparedFields[.cookie]
+    }
+
     /// Puts what the host's requests have in common into a request: ready-made lines, unless it replaces one of them.
-    func prepare(_ exchange: Exchange) {
+    ///
+    /// - Parameter cookies: in the place of the Cookie field that it has.
+    func prepare(_ exchange: Exchange, cookies: HTTPField? = nil) {
         var own = exchange.ownFields
+        if let cookies {
+            own[.cookie] = nil
+            own.append(cookies)
+        }
         if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
         let omitted = exchange.options?.options.omittedHeaders ?? []
         let omitsEncoding = exchange.omitsAcceptEncoding

@@ -23,6 +23,8 @@ import Synchronization
 public final class ClientSession: Sendable {
     /// How the session behaves.
     public let configuration: Configuration
+    /// The session's cookies: its configuration's jar, or its own.
+    public let cookieJar: CookieJar
     /// The loop's side, retained once it is there. `AtomicLazyReference` does the same in 680 instructions per look.
     private let bound = Atomic<Unmanaged<SessionCore>?>(nil)
     private let isClosed = Atomic<Bool>(false)
@@ -48,6 +50,7 @@ public final class ClientSession: Sendable {
         line: UInt = #line
     ) {
         self.configuration = configuration
+        cookieJar = configuration.cookieJar ?? CookieJar()
         hasBaseURL = configuration.baseURL != nil
         origin = .at(file: file, line: line)
         if EventLoop.current != nil { _ = core() }
@@ -56,6 +59,7 @@ public final class ClientSession: Sendable {
     /// A session that nobody has to close: what its one request leaves goes with the response.
     init(forOneRequest configuration: Configuration) {
         self.configuration = configuration
+        cookieJar = configuration.cookieJar ?? CookieJar()
         hasBaseURL = configuration.baseURL != nil
         origin = .forOneRequest
     }
@@ -82,10 +86,11 @@ public final class ClientSession: Sendable {
             any Transport
     ) {
         self.configuration = configuration
+        cookieJar = configuration.cookieJar ?? CookieJar()
         hasBaseURL = configuration.baseURL != nil
         origin = .at(file: file, line: line)
         let loop = EventLoop.current ?? .shared
-        _ = bind(SessionCore(loop: loop, configuration: configuration, connector: connector))
+        _ = bind(SessionCore(loop: loop, configuration: configuration, cookieJar: cookieJar, connector: connector))
     }
 
     deinit {
@@ -183,7 +188,9 @@ public final class ClientSession: Sendable {
     }
 
     private func core() -> SessionCore {
-        boundCore ?? bind(SessionCore(loop: EventLoop.current ?? .shared, configuration: configuration))
+        if let boundCore { return boundCore }
+        let loop = EventLoop.current ?? .shared
+        return bind(SessionCore(loop: loop, configuration: configuration, cookieJar: cookieJar))
     }
 
     private var boundCore: SessionCore? {

@@ -146,7 +146,11 @@ extension SessionCore {
         host.counters.requests &+= 1
         host.users &+= 1
         defer { host.users &-= 1 }
-        host.prepare(exchange)
+        if mayHaveCookies(exchange) {
+            host.prepare(exchange, cookies: try cookieField(of: exchange, host))
+        } else {
+            host.prepare(exchange)
+        }
         if let idle = pool.idleConnection(host.index, for: self) {
             host.counters.reuses &+= 1
             do {
@@ -264,6 +268,7 @@ extension SessionCore {
         exchange.connectionFacts = connection.facts
         exchange.moments.head = loop.now
         exchange.moments.isFirst = connection.uses == 1
+        if head.hasSetCookie { storeCookies(head, exchange) }
         let plan = head.hasContentEncoding && exchange.decompresses ? ContentPlan(head) : nil
         while true {
             switch try http.pointee.next() {

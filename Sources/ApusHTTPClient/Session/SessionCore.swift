@@ -10,6 +10,7 @@ final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
+    let cookieJar: CookieJar
     let hasMiddleware: Bool
     let pool: PoolCore
     private let ownsPool: Bool
@@ -27,8 +28,10 @@ final class SessionCore: @unchecked Sendable {
     init(
         loop: EventLoop,
         configuration: ClientSession.Configuration,
+        cookieJar: CookieJar,
         connector: ConnectionProfile.Connect? = nil
     ) {
+        self.cookieJar = cookieJar
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
         hasMiddleware = !configuration.middleware.isEmpty

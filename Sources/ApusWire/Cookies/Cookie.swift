@@ -66,8 +66,9 @@ public struct Cookie: Sendable, Hashable {
 
     /// Whether it could have come from a server: what a file holds has to.
     package var isAcceptable: Bool {
-        guard CookieText.canBeSent(name: name, value: valueBytes),
-            name.utf8.count + valueBytes.count <= SetCookie.maximumSize,
+        guard CookieText.canStandAlone(name: name, value: valueBytes),
+            // As text, a name may have twice the bytes that it came in.
+            name.utf8.count / 2 + valueBytes.count <= SetCookie.maximumSize,
             CookieRules.isHost(domain), path.utf8.first == 0x2F, !path.utf8.contains(where: CookieText.isControl),
             path.utf8.count <= SetCookie.maximumAttribute, !CookieRules.isAddress(domain) || isHostOnly
         else { return false }

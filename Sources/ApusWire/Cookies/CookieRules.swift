@@ -24,11 +24,10 @@ enum CookieRules {
         return requested.count == path.count || path.last == 0x2F || requested.dropFirst(path.count).first == 0x2F
     }
 
-    /// RFC 6265bis §5.1.4: the folder of a request's path.
+    /// RFC 6265bis §5.1.4: the folder of a request's path; of one that is longer than a Path attribute may be, a folder above it.
     static func defaultPath(_ path: String) -> String {
-        guard path.utf8.first == 0x2F, let slash = path.utf8.lastIndex(of: 0x2F), slash > path.startIndex else {
-            return "/"
-        }
+        let start = path.utf8.prefix(SetCookie.maximumAttribute + 1)
+        guard start.first == 0x2F, let slash = start.lastIndex(of: 0x2F), slash > start.startIndex else { return "/" }
         return String(path[..<slash])
     }
 

@@ -24,13 +24,16 @@ enum CookieText {
         return bytes
     }
 
-    /// Whether the name and the value can stand in a Cookie field, and are read there as what they are.
-    static func canBeSent(name: String, value: some Collection<UInt8>) -> Bool {
+    /// Whether the name and the value can stand in a Cookie field without touching what is beside them.
+    static func canStandAlone(name: String, value: some Collection<UInt8>) -> Bool {
         let isSafe: (UInt8) -> Bool = { !isControl($0) && $0 != 0x3B }
         guard name.utf8.allSatisfy({ isSafe($0) && $0 != 0x3D }), value.allSatisfy(isSafe) else { return false }
-        // A value without a name must not look like a pair.
-        guard !name.isEmpty || !value.isEmpty && !value.contains(0x3D) else { return false }
-        return isTrimmed(name.utf8) && isTrimmed(value)
+        return (!name.isEmpty || !value.isEmpty) && isTrimmed(name.utf8) && isTrimmed(value)
+    }
+
+    /// Whether they are also read there as what they are: a value without a name must not look like a pair. Servers may set such.
+    static func canBeSent(name: String, value: some Collection<UInt8>) -> Bool {
+        canStandAlone(name: name, value: value) && (!name.isEmpty || !value.contains(0x3D))
     }
 
     private static func isTrimmed(_ bytes: some Collection<UInt8>) -> Bool {

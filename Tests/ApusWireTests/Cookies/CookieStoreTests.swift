@@ -270,7 +270,36 @@ struct CookieStoreTests {
         #expect(header == [0x72, 0x3D, 0xE9])
     }
 
-    @Test("cookies can be removed by what they are, or by domain")
+    @Test("what is kept could be kept in a file, whatever servers say")
+    func acceptable() throws {
+        var lab = CookieLab(limits: .init(perDomain: 5_000, total: 100_000))
+        var random = SplitMix(seed: 6)
+        let words = [
+            "a", "=", "; ", " ", "Path=", "/", "Domain=", ".com", "example.com", "Max-Age=9", "Secure", "__Host-", "\t", "é", "\"", ",",
+            "Expires=", "SameSite=None", "HttpOnly",
+        ]
+        let urls = [
+            "https://example.com/", "http://[::1]/x", "https://example.com./a/b", "https://127.0.0.1/\(String(repeating: "p/", count: 900))",
+        ]
+        for _ in 0..<5_000 {
+            let text = (0..<Int.random(in: 1..<16, using: &random)).map { _ in words.randomElement(using: &random) ?? "" }
+            try lab.set(text.joined(), from: urls.randomElement(using: &random) ?? "")
+        }
+        try lab.set("=nameless=pair")
+        let long = String(repeating: "é", count: 1_000)
+        try lab.set("\(long)=\(long)")
+        let raw = try #require(SetCookie(bytes: [UInt8](repeating: 0xE9, count: 4_000) + [0x3D, 0x31]))
+        _ = lab.store.store(raw, from: CookieTarget(try URI("https://raw.test/")), at: lab.moment) { _ in .isNone }
+        let kept = lab.store.cookies(at: lab.moment)
+        #expect(kept.count > 100)
+        for cookie in kept {
+            let isAcceptable = cookie.isAcceptable
+            #expect(isAcceptable, "\(cookie)")
+            #expect(cookie.path.utf8.count <= 1024)
+        }
+    }
+
+    @Test("C84: cookies can be removed by what they are, or by domain")
     func removing() throws {
         var lab = CookieLab()
         try lab.set("a=1")

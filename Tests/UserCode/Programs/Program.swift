@@ -33,6 +33,7 @@ nonisolated let uses: [(String, Use)] = [
     ("offload", { try await OffloadUse.run($0) }),
     ("client", { try await ClientUse.run($0) }),
     ("response", { try await ResponseUse.run($0) }),
+    ("cookies", { try await CookieUse.run($0) }),
     ("middleware", { try await MiddlewareUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
@@ -81,6 +82,7 @@ nonisolated func withServer<Success: Sendable>(
                 try await sleep(for: .seconds(3600))
                 try await writer.write("late")
             }
+        case "/cookie": .text(request.headers[.cookie] ?? "-", headers: [.setCookie: "seen=1"])
         case "/headers": .text(request.headers[values: .init("X-Test")!].joined(separator: ","))
         default: .status(.notFound)
         }
