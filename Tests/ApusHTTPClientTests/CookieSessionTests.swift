@@ -3,6 +3,7 @@ import ApusRuntime
 import ApusTesting
 import ApusWire
 import HTTPTypes
+import Logging
 import Testing
 
 @testable import ApusHTTPClient
