@@ -32,6 +32,8 @@ public struct RequestOptions: Sendable {
     /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
     /// empty list for nothing.
     public var middleware: [any ClientMiddleware]?
+    /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
+    public var observerContext: (any Sendable)?
 
     public init(
         decompress: Bool? = nil,
@@ -42,7 +44,8 @@ public struct RequestOptions: Sendable {
         middleware: [any ClientMiddleware]? = nil,
         cookies: RequestCookies = [:],
         siteForCookies: URI? = nil,
-        isNavigation: Bool = false
+        isNavigation: Bool = false,
+        observerContext: (any Sendable)? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
@@ -53,6 +56,7 @@ public struct RequestOptions: Sendable {
         self.cookies = cookies
         self.siteForCookies = siteForCookies
         self.isNavigation = isNavigation
+        self.observerContext = observerContext
     }
 }
 
