@@ -99,6 +99,7 @@ enum Rules {
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",
+        "Sources/ApusHTTPClient/Authentication/NetrcFile.swift",  // permissions
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
         "Sources/ApusHTTPClient/Response/OutputFile.swift",

@@ -63,6 +63,11 @@ public struct Authentication: Sendable {
     /// Nobody: neither the session's credentials, nor those of the URL or of a netrc file, are used.
     public static let anonymous = Authentication(.anonymous)
 
+    /// What answers challenges, if it is that kind.
+    var digest: DigestState.Credentials? {
+        if case .digest(let credentials) = kind { credentials } else { nil }
+    }
+
     /// The field's value, where that needs no challenge.
     ///
     /// - Throws: ``AuthenticationError`` `.invalidCredentials`.

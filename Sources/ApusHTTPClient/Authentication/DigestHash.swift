@@ -19,9 +19,9 @@ enum DigestHash {
             switch hash {
             case .md5: "MD5"
             case .sha1: "SHA1"
-            case .sha256: "SHA2-256"
-            case .sha512Truncated256: "SHA2-512/256"
-            case .sha512: "SHA2-512"
+            case .sha256: "SHA256"
+            case .sha512Truncated256: "SHA512-256"
+            case .sha512: "SHA512"
             }
         do throws(TLSError) {
             return try MessageDigest(name)

@@ -23,6 +23,13 @@ extension SessionCore {
     /// Sends the request once, without its middlewares and without following redirects.
     @inline(__always)
     func send(_ exchange: Exchange) async throws -> ClientResponse {
+        if exchange.authenticates { return try await sendAuthenticated(exchange) }
+        return try await sendPlainly(exchange)
+    }
+
+    /// Sends the request as it is.
+    @inline(__always)
+    func sendPlainly(_ exchange: Exchange) async throws -> ClientResponse {
         let response = try await withTaskCancellationHandler {
             try await self.respond(to: exchange)
         } onCancel: {
@@ -123,7 +130,8 @@ extension SessionCore {
         let next = Exchange(
             core: self,
             method: step.method,
-            uri: step.uri,
+            // A server does not choose who we are.
+            uri: step.uri.withoutUserinfo,
             fields: fields,
             body: step.keepsBody ? exchange.body : nil,
             timeouts: exchange.timeouts,

@@ -11,6 +11,11 @@ final class SessionCore: @unchecked Sendable {
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
     let hasMiddleware: Bool
+    /// Whether requests may have credentials that cannot be sent as they are, or have to be looked up.
+    let authenticates: Bool
+    var digests = DigestStore()
+    /// After the first look.
+    var netrc: NetrcFile.Contents?
     let pool: PoolCore
     private let ownsPool: Bool
     private let givenProfile: ConnectionProfile
@@ -31,6 +36,7 @@ final class SessionCore: @unchecked Sendable {
     ) {
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
+        authenticates = configuration.netrc != nil || configuration.auth?.digest != nil
         hasMiddleware = !configuration.middleware.isEmpty
         givenProfile = ConnectionProfile(configuration, connector: connector)
         if let shared = configuration.sharedPool {

@@ -8,7 +8,7 @@ package final class MessageDigest {
     private let context: OpaquePointer
     #endif
 
-    /// - Parameter name: OpenSSL's, such as `SHA2-256`.
+    /// - Parameter name: OpenSSL's, such as `SHA512-256`.
     /// - Throws: ``TLSError`` `.unavailable` if this build has no TLS, or the library does not allow the hash, as in FIPS mode MD5.
     package init(_ name: String) throws(TLSError) {
         #if TLS
