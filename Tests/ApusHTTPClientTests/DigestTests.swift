@@ -3,6 +3,7 @@ import ApusNet
 import ApusRuntime
 import ApusTesting
 import ApusWire
+import Glibc
 import HTTPTypes
 import Testing
 
@@ -80,7 +81,7 @@ struct DigestTests {
         }
     }
 
-    @Test("C22: `domain` says where a proof is sent at once; elsewhere the server has to ask")
+    @Test("C22: domain says where a proof is sent at once; elsewhere the server has to ask")
     func domain() async throws {
         try await withServer(.init(more: "domain=\"/dir http://other.test/x\"")) { session, mock, server in
             #expect(try await Self.status(session) == 200)

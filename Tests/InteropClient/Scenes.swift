@@ -25,6 +25,7 @@ struct Scenes {
         try await redirects()
         try await uploads()
         try await httpbin()
+        try await authentication()
         try await timeouts()
     }
 

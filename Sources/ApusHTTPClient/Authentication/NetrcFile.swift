@@ -1,5 +1,5 @@
 import ApusRuntime
-import ApusWire
+package import ApusWire
 import Glibc
 
 /// A file with user names and passwords by host, in the form of `.netrc`: aiohttp's `trust_env`, as far as that is about credentials.
@@ -27,17 +27,17 @@ public struct NetrcFile: Sendable, Hashable {
     public static func path(_ path: String) -> NetrcFile { NetrcFile(place: .path(path)) }
 
     /// What reading has found.
-    struct Contents: Sendable {
-        var netrc: Netrc?
+    package struct Contents: Sendable {
+        package var netrc: Netrc?
         /// For the log.
-        var warning: String?
+        package var warning: String?
     }
 
     /// Reads it, which may block.
     ///
     /// - Parameter environment: the process's, but for tests.
     /// - Throws: ``AuthenticationError`` `.malformedNetrc`, for a file that was named by its path.
-    func read(
+    package func read(
         environment: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }
     ) throws(AuthenticationError) -> Contents {
         let path: String

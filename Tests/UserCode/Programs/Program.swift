@@ -32,6 +32,7 @@ nonisolated let uses: [(String, Use)] = [
     ("combinators", { try await CombinatorUse.run($0) }),
     ("offload", { try await OffloadUse.run($0) }),
     ("client", { try await ClientUse.run($0) }),
+    ("credentials", { try await CredentialUse.run($0) }),
     ("response", { try await ResponseUse.run($0) }),
     ("middleware", { try await MiddlewareUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
@@ -80,6 +81,16 @@ nonisolated func withServer<Success: Sendable>(
             .stream { writer in
                 try await sleep(for: .seconds(3600))
                 try await writer.write("late")
+            }
+        case "/who": .text(request.headers[.authorization] ?? "nobody")
+        case "/digest":
+            if request.headers[.authorization] == nil {
+                .status(
+                    .unauthorized,
+                    headers: [.wwwAuthenticate: "Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256"]
+                )
+            } else {
+                .text("in")
             }
         case "/headers": .text(request.headers[values: .init("X-Test")!].joined(separator: ","))
         default: .status(.notFound)
