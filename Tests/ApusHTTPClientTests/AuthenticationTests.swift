@@ -71,7 +71,8 @@ struct AuthenticationTests {
             for (url, expected) in [
                 ("http://ada@a.test/", "Basic YWRhOg=="), ("http://:canary@a.test/", "Basic OmNhbmFyeQ=="),
                 ("http://@a.test/", "Basic Og=="), ("http://ad%C3%A4:p%3Aw@a.test/", "Basic YWTDpDpwOnc="),
-                ("http://ada:canary@a.test/to?/next", Self.ada), ("http://ada:canary@a.test/to?http://a.test/next", Self.ada),
+                ("http://ada:canary@a.test/to?/next", Self.ada),
+                ("http://ada:canary@a.test/to?http://a.test/next", Self.ada),
                 ("http://ada:canary@a.test/to?http://b.test/", "nobody"),
             ] {
                 let text = try await session.get(url).text()
@@ -94,7 +95,9 @@ struct AuthenticationTests {
             let errors = [
                 await clientError { try await session.get("http://a.test/", headers: header, auth: ada) },
                 await clientError { try await session.get("http://a.test/", headers: header, auth: .anonymous) },
-                await clientError { try await session.get("http://a.test/", headers: header, auth: .digest("a", "canary")) },
+                await clientError {
+                    try await session.get("http://a.test/", headers: header, auth: .digest("a", "canary"))
+                },
                 await clientError { try await session.get("http://ada:canary@a.test/", headers: header) },
                 await clientError { try await session.get("http://ada:canary@a.test/", auth: ada) },
                 await clientError { try await session.get("http://ada:canary@a.test/", auth: .bearer("canary")) },
@@ -128,7 +131,8 @@ struct AuthenticationTests {
         configuration.baseURL = try URI("http://a.test/v1/")
         try await echoing(configuration) { session, _ in
             for (url, expected) in [
-                ("x", Self.ada), ("http://a.test/", Self.ada), ("http://b.test/", "nobody"), ("http://a.test:81/", "nobody"),
+                ("x", Self.ada), ("http://a.test/", Self.ada), ("http://b.test/", "nobody"),
+                ("http://a.test:81/", "nobody"),
                 ("https://a.test/", "nobody"), ("/to?/next", Self.ada), ("/to?http://b.test/", "nobody"),
                 ("http://b.test/to?http://a.test/", "nobody"), ("http://eve:pw@a.test/", Self.eve),
                 ("http://eve:pw@b.test/", Self.eve),
@@ -210,7 +214,8 @@ struct AuthenticationTests {
                     ("http://a.test/", Self.ada), ("https://a.test:8443/", Self.ada), ("http://c.test/", "nobody"),
                     ("http://own.test/", "session"), ("http://b.test/", "session"), ("http://half.test/", "nobody"),
                     ("http://a.test/to?/next", Self.ada), ("http://a.test/to?http://b.test/", "nobody"),
-                    ("http://c.test/to?http://a.test/", "nobody"), ("http://c.test/to?http://a.test/to?http://c.test/", "nobody"),
+                    ("http://c.test/to?http://a.test/", "nobody"),
+                    ("http://c.test/to?http://a.test/to?http://c.test/", "nobody"),
                     ("http://eve:pw@a.test/", Self.eve), ("http://ada@a.test/", Self.ada),
                     ("http://eve@a.test/", "Basic ZXZlOg=="),
                 ] {
@@ -229,7 +234,9 @@ struct AuthenticationTests {
         }
     }
 
-    @Test("C21: netrc: a file that others may read is a warning, one that is missing or malformed an error, without its contents")
+    @Test(
+        "C21: netrc: a file that others may read is a warning, one that is missing or malformed an error, without its contents"
+    )
     func netrcFiles() async throws {
         try await withScratchFolder { folder in
             try Self.write(Self.file, "\(folder)/open", mode: 0o644)
@@ -239,7 +246,10 @@ struct AuthenticationTests {
             configuration.logger = log.logger
             configuration.netrc = .path("\(folder)/open")
             try await echoing(configuration) { session, _ in
-                for _ in 1...2 { #expect(try await session.get("http://a.test/").text() == Self.ada) }
+                for _ in 1...2 {
+                    let text = try await session.get("http://a.test/").text()
+                    #expect(text == Self.ada)
+                }
             }
             #expect(log.everything.count == 1)
             #expect(log.texts(.warning).first?.contains("chmod 600") == true)

@@ -35,10 +35,20 @@ struct DigestTests {
         }
     }
 
-    private static func status(_ session: ClientSession, _ url: String = url) async throws -> Int {
+    /// Expects that Ada's request is answered with this status.
+    private static func expect(
+        _ status: Int,
+        _ session: ClientSession,
+        _ url: String = url,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
         let response = try await session.get(url, auth: ada)
         _ = try await response.bytes()
-        return response.status.code
+        #expect(response.status.code == status, sourceLocation: sourceLocation)
+    }
+
+    private static func expectOK(_ response: ClientResponse, sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(response.status == .ok, sourceLocation: sourceLocation)
     }
 
     // MARK: Answers
@@ -57,7 +67,7 @@ struct DigestTests {
             }
         }
         try await withServer(.init(algorithm: algorithm, more: "userhash=true, opaque=\"o\"")) { session, _, server in
-            #expect(try await Self.status(session) == 200)
+            try await Self.expect(200, session)
             #expect(server.log == ["no proof", "ok 1"])
         }
     }
@@ -65,12 +75,14 @@ struct DigestTests {
     @Test("C22: after the first challenge each request brings its proof at once, with the next count")
     func preemptive() async throws {
         try await withServer { session, mock, server in
-            for _ in 1...3 { #expect(try await Self.status(session) == 200) }
-            #expect(try await Self.status(session, "http://a.test/elsewhere") == 200)
+            for _ in 1...3 { try await Self.expect(200, session) }
+            try await Self.expect(200, session, "http://a.test/elsewhere")
             #expect(server.log == ["no proof", "ok 1", "ok 2", "ok 3", "ok 4"])
-            let nonces = Set(mock.requests.compactMap { $0.headers[.authorization] }.compactMap {
-                AuthenticationChallenge.parse([$0]).first?["cnonce"]
-            })
+            let nonces = Set(
+                mock.requests.compactMap { $0.headers[.authorization] }.compactMap {
+                    AuthenticationChallenge.parse([$0]).first?["cnonce"]
+                }
+            )
             #expect(nonces.count == 4, "a client nonce is never used twice")
             // Other credentials, another origin, and nobody: they begin anew.
             _ = try await session.get(Self.url, auth: .digest("eve", "pw"))
@@ -84,10 +96,10 @@ struct DigestTests {
     @Test("C22: domain says where a proof is sent at once; elsewhere the server has to ask")
     func domain() async throws {
         try await withServer(.init(more: "domain=\"/dir http://other.test/x\"")) { session, mock, server in
-            #expect(try await Self.status(session) == 200)
-            #expect(try await Self.status(session, "http://a.test/dir/sub") == 200)
-            #expect(try await Self.status(session, "http://a.test/dirt") == 200)
-            #expect(try await Self.status(session, "http://other.test/x") == 200)
+            try await Self.expect(200, session)
+            try await Self.expect(200, session, "http://a.test/dir/sub")
+            try await Self.expect(200, session, "http://a.test/dirt")
+            try await Self.expect(200, session, "http://other.test/x")
             #expect(server.log == ["no proof", "ok 1", "ok 2", "no proof", "ok 3", "no proof", "ok 4"])
         }
     }
@@ -95,11 +107,11 @@ struct DigestTests {
     @Test("C22: a stale nonce costs one more request, and nextnonce none", arguments: [true, false])
     func stale(saysStale: Bool) async throws {
         try await withServer(.init(uses: 2, saysStale: saysStale)) { session, _, server in
-            for _ in 1...3 { #expect(try await Self.status(session) == 200) }
+            for _ in 1...3 { try await Self.expect(200, session) }
             #expect(server.log == ["no proof", "ok 1", "ok 2", "used up", "ok 1"])
         }
         try await withServer(.init(uses: 1, namesNext: true)) { session, _, server in
-            for _ in 1...3 { #expect(try await Self.status(session) == 200) }
+            for _ in 1...3 { try await Self.expect(200, session) }
             #expect(server.log == ["no proof", "ok 1", "ok 1", "ok 1"])
         }
     }
@@ -123,8 +135,8 @@ struct DigestTests {
             let second = DigestServer(.init(password: "new"))
             let mock = MockTransport { $0.query == "2" ? second.answer($0) : first.answer($0) }
             let session = ClientSession.mocked(mock)
-            #expect(try await Self.status(session) == 200)
-            #expect(try await Self.status(session, "http://a.test/?2") == 401)
+            try await Self.expect(200, session)
+            try await Self.expect(401, session, "http://a.test/?2")
             #expect(second.log == ["wrong"])
             await session.close()
         }
@@ -133,7 +145,7 @@ struct DigestTests {
     @Test("C22: at most one retry, whatever the server says")
     func oneRetry() async throws {
         try await withServer(.init(uses: 0)) { session, mock, _ in
-            #expect(try await Self.status(session) == 401)
+            try await Self.expect(401, session)
             #expect(mock.requests.count == 2)
         }
     }
@@ -168,11 +180,12 @@ struct DigestTests {
         let md5 = "Digest realm=\"r\", nonce=\"md5\", qop=\"auth\", algorithm=MD5"
         let sha = "Digest realm=\"r\", nonce=\"sha\", qop=\"auth\", algorithm=SHA-256"
         let lists = [
-            Self.offered("\(basic), \(md5), \(sha)"), Self.offered(sha, basic, md5), Self.offered(md5, "\(sha), \(basic)"),
+            Self.offered("\(basic), \(md5), \(sha)"), Self.offered(sha, basic, md5),
+            Self.offered(md5, "\(sha), \(basic)"),
         ]
         for list in lists {
             try await answers(to: list) { session, mock in
-                #expect(try await Self.status(session) == 200)
+                try await Self.expect(200, session)
                 let proof = mock.requests.last?.headers[.authorization] ?? ""
                 #expect(proof.contains("nonce=\"sha\""), "\(list)")
             }
@@ -190,7 +203,8 @@ struct DigestTests {
     @Test(
         "C22: a challenge that cannot be answered is an error that says why",
         arguments: [
-            ("Digest nonce=\"n\"", "realm"), ("Digest realm=\"r\"", "nonce"), ("Digest realm=\"r\", nonce=\"\"", "nonce"),
+            ("Digest nonce=\"n\"", "realm"), ("Digest realm=\"r\"", "nonce"),
+            ("Digest realm=\"r\", nonce=\"\"", "nonce"),
             ("Digest realm=\"r\", nonce=\"n\", algorithm=XYZ", "algorithm"),
             ("Digest realm=\"r\", nonce=\"n\", qop=\"x\"", "qop"),
             ("Digest realm=\"r\", nonce=\"n\", nonce=\"o\"", "two values"), ("Digest", "realm"),
@@ -219,12 +233,12 @@ struct DigestTests {
                 }
             }
             let session = ClientSession.mocked(mock)
-            #expect(try await Self.status(session) == 200)
+            try await Self.expect(200, session)
             let error = await clientError { try await session.get("http://a.test/weak", auth: Self.ada) }
             #expect(error?.code == .authenticationFailed)
             #expect(error?.message.contains("MD5") == true && error?.message.contains("SHA-256") == true)
-            #expect(try await Self.status(session, "http://a.test/other") == 200, "another realm has its own")
-            #expect(try await Self.status(session) == 200)
+            try await Self.expect(200, session, "http://a.test/other")
+            try await Self.expect(200, session)
             await session.close()
         }
     }
@@ -237,8 +251,8 @@ struct DigestTests {
             let mock = MockTransport { $0.path.hasPrefix("/one") ? one.answer($0) : two.answer($0) }
             let session = ClientSession.mocked(mock)
             for _ in 1...2 {
-                #expect(try await Self.status(session, "http://a.test/one/x") == 200)
-                #expect(try await Self.status(session, "http://a.test/two/x") == 200)
+                try await Self.expect(200, session, "http://a.test/one/x")
+                try await Self.expect(200, session, "http://a.test/two/x")
             }
             #expect(one.log == ["no proof", "ok 1", "ok 2"])
             #expect(two.log == ["no proof", "ok 1", "ok 2"])
@@ -249,8 +263,8 @@ struct DigestTests {
             let after = DigestServer(.init(realm: "after"))
             let mock = MockTransport { $0.query == "after" ? after.answer($0) : before.answer($0) }
             let session = ClientSession.mocked(mock)
-            #expect(try await Self.status(session) == 200)
-            for _ in 1...2 { #expect(try await Self.status(session, "http://a.test/?after") == 200) }
+            try await Self.expect(200, session)
+            for _ in 1...2 { try await Self.expect(200, session, "http://a.test/?after") }
             #expect(after.log.contains("ok 1") && after.log.last == "ok 2")
             await session.close()
         }
@@ -262,10 +276,10 @@ struct DigestTests {
     func bodies() async throws {
         try await withServer(.init(qop: "auth,auth-int")) { session, _, server in
             let again = RequestBody.written { try await $0.write("again") }
-            #expect(try await session.post(Self.url, body: again, auth: Self.ada).status == .ok)
+            Self.expectOK(try await session.post(Self.url, body: again, auth: Self.ada))
             // The proof comes at once now: the body is made once only.
             let once = RequestBody.written(isRestartable: false) { try await $0.write("once") }
-            #expect(try await session.post(Self.url, body: once, auth: Self.ada).status == .ok)
+            Self.expectOK(try await session.post(Self.url, body: once, auth: Self.ada))
             #expect(server.log == ["no proof", "ok 1", "ok 2"])
         }
         try await withServer { session, mock, _ in
@@ -276,7 +290,9 @@ struct DigestTests {
         }
     }
 
-    @Test("C22: auth-int: files, multiparts and large bodies are hashed where they are; what is written meanwhile cannot be")
+    @Test(
+        "C22: auth-int: files, multiparts and large bodies are hashed where they are; what is written meanwhile cannot be"
+    )
     func bodyHashes() async throws {
         try await withScratchFolder { folder in
             let path = "\(folder)/body"
@@ -289,22 +305,24 @@ struct DigestTests {
             #expect(written)
             try await withServer(.init(algorithm: "SHA-256-sess", qop: "auth-int")) { session, _, server in
                 let file = RequestBody.file(path)
-                #expect(try await session.put(Self.url, body: file, auth: Self.ada).status == .ok)
-                #expect(try await session.put(Self.url, body: .bytes(bytes), auth: Self.ada).status == .ok)
+                Self.expectOK(try await session.put(Self.url, body: file, auth: Self.ada))
+                Self.expectOK(try await session.put(Self.url, body: .bytes(bytes), auth: Self.ada))
                 let part = RequestBody.file(path, range: 1000..<2000)
-                #expect(try await session.put(Self.url, body: part, auth: Self.ada).status == .ok)
+                Self.expectOK(try await session.put(Self.url, body: part, auth: Self.ada))
                 var form = Multipart()
                 form.append("a", "b")
                 form.append("file", .file(path, range: 0..<100_000), filename: "x")
-                #expect(try await session.post(Self.url, multipart: form, auth: Self.ada).status == .ok)
-                #expect(try await session.post(Self.url, form: ["a": "b"], auth: Self.ada).status == .ok)
+                Self.expectOK(try await session.post(Self.url, multipart: form, auth: Self.ada))
+                Self.expectOK(try await session.post(Self.url, form: ["a": "b"], auth: Self.ada))
                 #expect(server.log == ["no proof", "ok 1", "ok 2", "ok 3", "ok 4", "ok 5"])
                 let stream = RequestBody.written { try await $0.write("x") }
                 let error = await clientError { try await session.post(Self.url, body: stream, auth: Self.ada) }
                 #expect(error?.code == .bodyNotRestartable && error?.message.contains("auth-int") == true)
                 form.append("made", .written { try await $0.write("x") }, filename: nil)
                 let unhashable = form
-                let second = await clientError { try await session.post(Self.url, multipart: unhashable, auth: Self.ada) }
+                let second = await clientError {
+                    try await session.post(Self.url, multipart: unhashable, auth: Self.ada)
+                }
                 #expect(second?.code == .bodyNotRestartable)
             }
         }
@@ -312,7 +330,9 @@ struct DigestTests {
 
     // MARK: Redirects and sessions
 
-    @Test("C22: credentials stay at the first origin: a redirect elsewhere is not answered there, nor after coming back")
+    @Test(
+        "C22: credentials stay at the first origin: a redirect elsewhere is not answered there, nor after coming back"
+    )
     func redirects() async throws {
         try await check {
             let server = DigestServer()
@@ -326,10 +346,10 @@ struct DigestTests {
                 }
             }
             let session = ClientSession.mocked(mock)
-            #expect(try await Self.status(session, "http://a.test/same") == 200)
+            try await Self.expect(200, session, "http://a.test/same")
             for path in ["other", "out"] {
                 let before = mock.requests.count
-                #expect(try await Self.status(session, "http://a.test/\(path)") == 401)
+                try await Self.expect(401, session, "http://a.test/\(path)")
                 for request in mock.requests.dropFirst(before + 1) {
                     #expect(request.headers[.authorization] == nil, "\(request)")
                 }
@@ -369,7 +389,7 @@ struct DigestTests {
                 return .text(AuthenticationChallenge.parse([proof]).first?["nc"] ?? "-")
             }
             let session = ClientSession.mocked(mock)
-            #expect(try await Self.status(session) == 200)
+            try await Self.expect(200, session)
             let counts = try await gather(Array(0..<20)) { _ in try await session.get(Self.url, auth: Self.ada).text() }
             #expect(Set(counts).count == 20)
             await session.close()
@@ -381,7 +401,9 @@ struct DigestTests {
     private static let refusal =
         "HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=MD5\r\n"
 
-    @Test("C22: a small 401 keeps its connection, be it whole, late or in pieces; a large or slow one does not, and none is leaked")
+    @Test(
+        "C22: a small 401 keeps its connection, be it whole, late or in pieces; a large or slow one does not, and none is leaked"
+    )
     func connections() async throws {
         let small = [
             [ScriptStep.send(Self.refusal + "Content-Length: 5\r\n\r\nwrong")],
@@ -401,8 +423,16 @@ struct DigestTests {
             [.send(Self.refusal + "Content-Length: 5\r\n\r\nwr"), .stall],
             [.send(Self.refusal + "Content-Length: 5\r\n\r\nwr"), .finish],
             [.send(Self.refusal + "Content-Length: 2\r\n\r\nno"), .finish],
-            [.send(Self.refusal + "Connection: close\r\n\r\n"), .send("x", pieces: 1, every: .milliseconds(900)), .stall],
-            [.send(Self.refusal + "Transfer-Encoding: chunked\r\n\r\n" + (0..<100).map { _ in "400\r\n\(String(repeating: "x", count: 1024))\r\n" }.joined()), .stall],
+            [
+                .send(Self.refusal + "Connection: close\r\n\r\n"), .send("x", pieces: 1, every: .milliseconds(900)),
+                .stall,
+            ],
+            [
+                .send(
+                    Self.refusal + "Transfer-Encoding: chunked\r\n\r\n"
+                        + (0..<100).map { _ in "400\r\n\(String(repeating: "x", count: 1024))\r\n" }.joined()
+                ), .stall,
+            ],
         ]
         for steps in others {
             try await withScripts(
@@ -420,7 +450,10 @@ struct DigestTests {
     func cancelled() async throws {
         let canceller = Canceller()
         try await withScripts(
-            [.expectRequest, .send(Self.refusal + "Content-Length: 5\r\n\r\nwr"), .wait(.milliseconds(10)), canceller.step, .stall]
+            [
+                .expectRequest, .send(Self.refusal + "Content-Length: 5\r\n\r\nwr"), .wait(.milliseconds(10)),
+                canceller.step, .stall,
+            ]
         ) { session, _ in
             let task = EventLoop.spawn { try await session.get(someURL, auth: Self.ada) }
             canceller.arm { task.cancel() }

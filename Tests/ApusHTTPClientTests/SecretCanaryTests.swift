@@ -58,55 +58,96 @@ struct SecretCanaryTests {
     private static func sensitive() -> HTTPFields {
         var field = HTTPField(name: .init("X-Api-Key")!, value: canary)
         field.indexingStrategy = .disallow
-        return [field]
+        var fields = HTTPFields()
+        fields.append(field)
+        return fields
     }
 
     static let places: [SecretPlace] = {
         var places = [
-            SecretPlace(name: "userinfo", ask: { session, url in
-                try await session.get(url.replacing("://", with: "://ada:\(canary)@"))
-            }),
-            SecretPlace(name: "userinfo of the base URL", configure: { configuration, _ in
-                configuration.baseURL = try URI("https://ada:\(canary)@a.test/")
-            }, ask: { session, url in
-                try await session.get(String(url.dropFirst("https://a.test".count)))
-            }),
+            SecretPlace(
+                name: "userinfo",
+                ask: { session, url in
+                    try await session.get(url.replacing("://", with: "://ada:\(canary)@"))
+                }
+            ),
+            SecretPlace(
+                name: "userinfo of the base URL",
+                configure: { configuration, _ in
+                    configuration.baseURL = try URI("https://ada:\(canary)@a.test/")
+                },
+                ask: { session, url in
+                    try await session.get(String(url.dropFirst("https://a.test".count)))
+                }
+            ),
             SecretPlace(name: "Authorization", ask: { try await $0.get($1, headers: ["Authorization": canary]) }),
-            SecretPlace(name: "Proxy-Authorization", ask: { try await $0.get($1, headers: ["Proxy-Authorization": canary]) }),
+            SecretPlace(
+                name: "Proxy-Authorization",
+                ask: { try await $0.get($1, headers: ["Proxy-Authorization": canary]) }
+            ),
             SecretPlace(name: "Cookie", ask: { try await $0.get($1, headers: ["Cookie": "id=\(canary)"]) }),
             SecretPlace(name: "a sensitive field", ask: { try await $0.get($1, headers: sensitive()) }),
             SecretPlace(name: "auth: Basic", ask: { try await $0.get($1, auth: .basic("ada", canary)) }),
             SecretPlace(name: "auth: Bearer", ask: { try await $0.get($1, auth: .bearer(canary)) }),
-            SecretPlace(name: "auth: Digest", ask: { try await $0.get($1, auth: .digest("ada", canary)) }, isCarried: hasProof),
-            SecretPlace(name: "session's Authorization", configure: { configuration, _ in
-                configuration.headers[.authorization] = canary
-            }),
-            SecretPlace(name: "session's Cookie", configure: { configuration, _ in
-                configuration.headers[.cookie] = canary
-            }),
-            SecretPlace(name: "session's sensitive field", configure: { configuration, _ in
-                configuration.headers = sensitive()
-            }),
-            SecretPlace(name: "session's Basic", configure: { configuration, _ in
-                configuration.auth = .basic("ada", canary)
-            }),
-            SecretPlace(name: "session's Bearer", configure: { configuration, _ in
-                configuration.auth = .bearer(canary)
-            }),
-            SecretPlace(name: "session's Digest", configure: { configuration, _ in
-                configuration.auth = .digest("ada", canary)
-            }, isCarried: hasProof),
-            SecretPlace(name: "netrc", configure: { configuration, folder in
-                let file = try #require(fopen("\(folder)/netrc", "w"))
-                fputs("machine a.test login ada password \(canary)\n", file)
-                fputs("machine b.test login ada password \(canary)\n", file)
-                fclose(file)
-                chmod("\(folder)/netrc", 0o600)
-                configuration.netrc = .path("\(folder)/netrc")
-            }),
-            SecretPlace(name: "a token", configure: { configuration, _ in
-                configuration.middleware = [TokenRefresh { _ in AccessToken(canary) }]
-            }),
+            SecretPlace(
+                name: "auth: Digest",
+                ask: { try await $0.get($1, auth: .digest("ada", canary)) },
+                isCarried: hasProof
+            ),
+            SecretPlace(
+                name: "session's Authorization",
+                configure: { configuration, _ in
+                    configuration.headers[.authorization] = canary
+                }
+            ),
+            SecretPlace(
+                name: "session's Cookie",
+                configure: { configuration, _ in
+                    configuration.headers[.cookie] = canary
+                }
+            ),
+            SecretPlace(
+                name: "session's sensitive field",
+                configure: { configuration, _ in
+                    configuration.headers = sensitive()
+                }
+            ),
+            SecretPlace(
+                name: "session's Basic",
+                configure: { configuration, _ in
+                    configuration.auth = .basic("ada", canary)
+                }
+            ),
+            SecretPlace(
+                name: "session's Bearer",
+                configure: { configuration, _ in
+                    configuration.auth = .bearer(canary)
+                }
+            ),
+            SecretPlace(
+                name: "session's Digest",
+                configure: { configuration, _ in
+                    configuration.auth = .digest("ada", canary)
+                },
+                isCarried: hasProof
+            ),
+            SecretPlace(
+                name: "netrc",
+                configure: { configuration, folder in
+                    let file = try #require(fopen("\(folder)/netrc", "w"))
+                    fputs("machine a.test login ada password \(canary)\n", file)
+                    fputs("machine b.test login ada password \(canary)\n", file)
+                    fclose(file)
+                    chmod("\(folder)/netrc", 0o600)
+                    configuration.netrc = .path("\(folder)/netrc")
+                }
+            ),
+            SecretPlace(
+                name: "a token",
+                configure: { configuration, _ in
+                    configuration.middleware = [TokenRefresh { _ in AccessToken(canary) }]
+                }
+            ),
             SecretPlace(name: "a query value", ask: { try await $0.get($1, params: ["key": canary]) }),
             SecretPlace(name: "a body", ask: { try await $0.post($1, body: .text(canary)) }),
         ]

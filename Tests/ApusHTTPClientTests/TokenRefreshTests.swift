@@ -27,6 +27,17 @@ struct TokenRefreshTests {
 
     private static let url = "http://a.test/"
 
+    /// Expects that a request is answered with this text.
+    private static func expect(
+        _ session: ClientSession,
+        _ url: String,
+        _ expected: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let text = try await session.get(url).text()
+        #expect(text == expected, sourceLocation: sourceLocation)
+    }
+
     /// A server that takes tokens of one generation, and echoes the token.
     private func check(
         accepts: @escaping @Sendable (String) -> Bool = { _ in true },
@@ -65,7 +76,7 @@ struct TokenRefreshTests {
         try await check(middleware: tokens) { session, _ in
             let texts = try await gather(Array(0..<50)) { _ in try await session.get(Self.url).text() }
             #expect(Set(texts) == ["t1"])
-            #expect(try await session.get(Self.url).text() == "t1")
+            try await Self.expect(session, Self.url, "t1")
             #expect(login.count == 1)
         }
     }
@@ -111,7 +122,8 @@ struct TokenRefreshTests {
             await #expect(throws: CancellationError.self) { try await first.value }
             let error = await clientError { try await third.value }
             #expect(error?.code == .totalTimeout)
-            #expect(try await second.value == "t1")
+            let text = try await second.value
+            #expect(text == "t1")
             #expect(login.count == 1)
         }
     }
@@ -129,7 +141,7 @@ struct TokenRefreshTests {
             let results = await gatherResults(Array(0..<5)) { _ in try await session.get(Self.url).text() }
             for result in results { #expect(throws: Failed.self) { try result.get() } }
             #expect(mock.requests.isEmpty && login.count == 1)
-            #expect(try await session.get(Self.url).text() == "t2")
+            try await Self.expect(session, Self.url, "t2")
         }
         let broken = TokenRefresh { _ in AccessToken("canary\n") }
         try await check(middleware: broken) { session, _ in
@@ -143,15 +155,15 @@ struct TokenRefreshTests {
         let login = Login()
         let tokens = TokenRefresh { AccessToken(login.next($0), lifetime: .seconds(login.count == 1 ? 3600 : 60)) }
         try await check(middleware: tokens) { session, _ in
-            #expect(try await session.get(Self.url).text() == "t1")
+            try await Self.expect(session, Self.url, "t1")
             try await sleep(for: .seconds(3569))
-            #expect(try await session.get(Self.url).text() == "t1")
+            try await Self.expect(session, Self.url, "t1")
             try await sleep(for: .seconds(2))
-            #expect(try await session.get(Self.url).text() == "t2")
+            try await Self.expect(session, Self.url, "t2")
             try await sleep(for: .seconds(53))
-            #expect(try await session.get(Self.url).text() == "t2")
+            try await Self.expect(session, Self.url, "t2")
             try await sleep(for: .seconds(2))
-            #expect(try await session.get(Self.url).text() == "t3")
+            try await Self.expect(session, Self.url, "t3")
             #expect(login.rejected == ["-", "-", "-"])
         }
     }
@@ -164,7 +176,8 @@ struct TokenRefreshTests {
             for (url, expected) in [
                 ("http://a.test/", "t1"), ("http://b.test/", "nobody"), ("https://a.test/", "nobody"),
                 ("http://a.test/to?/x", "t1"), ("http://a.test/to?http://b.test/", "nobody"),
-                ("http://b.test/to?http://a.test/", "nobody"), ("http://a.test/to?http://b.test/to?http://a.test/", "nobody"),
+                ("http://b.test/to?http://a.test/", "nobody"),
+                ("http://a.test/to?http://b.test/to?http://a.test/", "nobody"),
             ] {
                 let text = try await session.get(url).text()
                 #expect(text == expected, "\(url)")
@@ -180,8 +193,8 @@ struct TokenRefreshTests {
         }
         let named = TokenRefresh(origins: [try URI("http://b.test/").origin]) { AccessToken(login.next($0)) }
         try await check(middleware: named) { session, _ in
-            #expect(try await session.get("http://b.test/").text() == "t2")
-            #expect(try await session.get("http://a.test/").text() == "nobody")
+            try await Self.expect(session, "http://b.test/", "t2")
+            try await Self.expect(session, "http://a.test/", "nobody")
         }
     }
 
@@ -194,7 +207,7 @@ struct TokenRefreshTests {
         }
         try await check(middleware: tokens) { session, _ in
             box.withLock { $0 = session }
-            #expect(try await session.get(Self.url).text() == "fresh")
+            try await Self.expect(session, Self.url, "fresh")
             box.withLock { $0 = nil }
         }
     }
@@ -207,7 +220,7 @@ struct TokenRefreshTests {
             let once = RequestBody.written(isRestartable: false) { try await $0.write("once") }
             let status = try await session.post(Self.url, body: once).status.code
             #expect(status == 401 && login.count == 0)
-            #expect(try await session.get(Self.url).text() == "t1")
+            try await Self.expect(session, Self.url, "t1")
         }
     }
 

@@ -156,7 +156,9 @@ public final class TokenRefresh: ClientMiddleware {
         loop.spawn(name: "token") {
             let result: Result<AccessToken, any Error>
             do {
-                let token = try await Self.$fetching.withValue(ObjectIdentifier(self)) { try await self.fetch(rejected) }
+                let token = try await Self.$fetching.withValue(ObjectIdentifier(self)) {
+                    try await self.fetch(rejected)
+                }
                 result = .success(token)
             } catch {
                 result = .failure(error)

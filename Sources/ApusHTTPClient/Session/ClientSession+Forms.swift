@@ -31,7 +31,17 @@ extension ClientSession {
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, .multipart(multipart), auth, timeouts, redirects, options)
+        let exchange = try exchange(
+            .post,
+            url,
+            params,
+            headers,
+            .multipart(multipart),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -63,7 +73,17 @@ extension ClientSession {
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, .multipart(multipart), auth, timeouts, redirects, options)
+        let exchange = try exchange(
+            .put,
+            url,
+            params,
+            headers,
+            .multipart(multipart),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -95,7 +115,17 @@ extension ClientSession {
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, .multipart(multipart), auth, timeouts, redirects, options)
+        let exchange = try exchange(
+            .patch,
+            url,
+            params,
+            headers,
+            .multipart(multipart),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }

@@ -73,7 +73,17 @@ extension ClientSession {
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, RequestBody.json(json), auth, timeouts, redirects, options)
+        let exchange = try exchange(
+            .post,
+            url,
+            params,
+            headers,
+            RequestBody.json(json),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -107,7 +117,17 @@ extension ClientSession {
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, RequestBody.json(json), auth, timeouts, redirects, options)
+        let exchange = try exchange(
+            .put,
+            url,
+            params,
+            headers,
+            RequestBody.json(json),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -141,7 +161,17 @@ extension ClientSession {
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, RequestBody.json(json), auth, timeouts, redirects, options)
+        let exchange = try exchange(
+            .patch,
+            url,
+            params,
+            headers,
+            RequestBody.json(json),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }

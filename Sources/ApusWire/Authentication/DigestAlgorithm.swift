@@ -39,4 +39,5 @@ package struct DigestAlgorithm: Sendable, Hashable {
 }
 
 /// Computes a hash: what the pure layer is handed for its digests.
-package typealias DigestFunction = (_ hash: DigestAlgorithm.Hash, _ bytes: [UInt8]) throws(AuthenticationError) -> [UInt8]
+package typealias DigestFunction = (_ hash: DigestAlgorithm.Hash, _ bytes: [UInt8]) throws(AuthenticationError) ->
+    [UInt8]

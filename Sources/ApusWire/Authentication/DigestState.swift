@@ -106,7 +106,9 @@ package struct DigestState: Sendable {
     package mutating func takeNext(_ authenticationInfo: String) {
         // The field is a list of parameters, like a challenge without its scheme.
         let info = AuthenticationChallenge.parse(["x \(authenticationInfo)"]).first
-        guard let next = info?["nextnonce"], !next.isEmpty, next.utf8.count <= DigestChallenge.fieldLimit else { return }
+        guard let next = info?["nextnonce"], !next.isEmpty, next.utf8.count <= DigestChallenge.fieldLimit else {
+            return
+        }
         challenge.nonce = next
         nonceCount = 0
         sessionNonce = nil

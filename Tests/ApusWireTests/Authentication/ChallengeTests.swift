@@ -56,7 +56,9 @@ struct ChallengeTests {
         var random = SplitMix(seed: 6)
         let alphabet = Array("Digest realm=\"n\\,  =/+".utf8)
         for _ in 0..<3000 {
-            let bytes = (0..<Int.random(in: 0..<40, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+            let bytes = (0..<Int.random(in: 0..<40, using: &random)).map { _ in
+                alphabet.randomElement(using: &random) ?? 0
+            }
             for challenge in AuthenticationChallenge.parse([String(decoding: bytes, as: UTF8.self)]) {
                 #expect(!challenge.scheme.isEmpty)
                 _ = try? DigestChallenge(challenge)

@@ -5,7 +5,9 @@ import Testing
 struct CredentialsTests {
     @Test("C21: Basic is what RFC 7617 shows, in UTF-8")
     func basic() throws {
-        #expect(try CredentialsField.basic(user: "Aladdin", password: "open sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
+        #expect(
+            try CredentialsField.basic(user: "Aladdin", password: "open sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        )
         #expect(try CredentialsField.basic(user: "test", password: "123£") == "Basic dGVzdDoxMjPCow==")
         #expect(try CredentialsField.basic(user: "", password: "") == "Basic Og==")
         #expect(try CredentialsField.basic(user: "a", password: "b:c") == "Basic YTpiOmM=")
@@ -13,7 +15,10 @@ struct CredentialsTests {
 
     @Test("base 64 of every length, as RFC 4648 §10 has it")
     func base64() {
-        let expected = ["": "", "f": "Zg==", "fo": "Zm8=", "foo": "Zm9v", "foob": "Zm9vYg==", "fooba": "Zm9vYmE=", "foobar": "Zm9vYmFy"]
+        let expected = [
+            "": "", "f": "Zg==", "fo": "Zm8=", "foo": "Zm9v", "foob": "Zm9vYg==", "fooba": "Zm9vYmE=",
+            "foobar": "Zm9vYmFy",
+        ]
         for (text, code) in expected { #expect(Base64.encode(text.utf8) == code) }
         #expect(Base64.encode([0xFB, 0xFF, 0xFE] as [UInt8]) == "+//+")
     }
@@ -72,7 +77,8 @@ struct CredentialsTests {
 
     @Test("C21: netrc: a macro is passed over, up to the empty line or the end")
     func macros() throws {
-        let text = "machine a.test login a password b\nmacdef init\ncd /pub\nmachine evil.test login x password y\n\nmachine b.test login c password d\n"
+        let text =
+            "machine a.test login a password b\nmacdef init\ncd /pub\nmachine evil.test login x password y\n\nmachine b.test login c password d\n"
         #expect(try Self.entry(text, "b.test") == "c d")
         #expect(try Self.entry(text, "evil.test") == "none")
         #expect(try Self.entry(text, "a.test") == "a b")

@@ -87,13 +87,20 @@ struct DigestStateTests {
         #expect(sent["realm"] == #"a "b" \"#)
         #expect(sent["uri"] == #"/a"b"#)
         #expect(sent["nc"] == "00000001")
-        #expect(throws: AuthenticationError.self) { _ = try Self.state("Digest realm=\"\", nonce=\"n\"", user: "a\r\nX: y") }
-        #expect(throws: AuthenticationError.self) { _ = try Self.state("Digest realm=\"\", nonce=\"n\"", password: "a\n") }
+        #expect(throws: AuthenticationError.self) {
+            _ = try Self.state("Digest realm=\"\", nonce=\"n\"", user: "a\r\nX: y")
+        }
+        #expect(throws: AuthenticationError.self) {
+            _ = try Self.state("Digest realm=\"\", nonce=\"n\"", password: "a\n")
+        }
     }
 
     @Test("a user name outside of ASCII goes as the server wants it: as a hash, extended, or in UTF-8")
     func users() throws {
-        var hashed = try Self.state("Digest realm=\"r\", nonce=\"n\", qop=\"auth\", userhash=true, charset=UTF-8", user: "Jäsøn")
+        var hashed = try Self.state(
+            "Digest realm=\"r\", nonce=\"n\", qop=\"auth\", userhash=true, charset=UTF-8",
+            user: "Jäsøn"
+        )
         let first = try Self.sent(&hashed)
         #expect(first["userhash"] == "true" && first["username"]?.contains("J") == false)
         var extended = try Self.state("Digest realm=\"r\", nonce=\"n\", qop=\"auth\", charset=UTF-8", user: "Jäsøn")
