@@ -99,8 +99,11 @@ struct DigestTests {
             try await Self.expect(200, session)
             try await Self.expect(200, session, "http://a.test/dir/sub")
             try await Self.expect(200, session, "http://a.test/dirt")
-            try await Self.expect(200, session, "http://other.test/x")
-            #expect(server.log == ["no proof", "ok 1", "ok 2", "no proof", "ok 3", "no proof", "ok 4"])
+            #expect(server.log == ["no proof", "ok 1", "ok 2", "no proof", "ok 3"])
+            // The server may not name other origins.
+            _ = try await session.get("http://other.test/x", auth: Self.ada)
+            let first = mock.requests.first { $0.url == "http://other.test/x" }
+            #expect(first?.headers[.authorization] == nil)
         }
     }
 
@@ -121,8 +124,8 @@ struct DigestTests {
         try await withServer(.init(password: "another")) { session, _, server in
             for _ in 1...2 {
                 let response = try await session.get(Self.url, auth: Self.ada)
-                #expect(response.status.code == 401)
-                #expect(try await response.text() == "no")
+                let text = try await response.text()
+                #expect((response.status.code, text) == (401, "no"))
             }
             #expect(server.log == ["no proof", "wrong", "no proof", "wrong"])
             let strict = RequestOptions(raiseForStatus: true)

@@ -36,6 +36,17 @@ struct DigestStore {
         return best?.challenge
     }
 
+    /// The same challenge, if it was answered before.
+    func answered(
+        _ credentials: DigestState.Credentials,
+        _ challenge: DigestChallenge,
+        _ origin: Origin
+    ) -> AnsweredChallenge? {
+        answered[origin]?.first {
+            $0.state.credentials == credentials && $0.state.isOf(challenge) && $0.state.canAnswer
+        }
+    }
+
     /// The strongest hash that the origin has asked for in this realm.
     func strongest(in realm: String, of origin: Origin) -> DigestAlgorithm.Hash? {
         answered[origin]?.filter { $0.state.challenge.realm == realm }.map(\.state.challenge.algorithm.hash).max()

@@ -84,16 +84,19 @@ extension SessionCore {
         }
         guard let challenge = try challenge(response, exchange) else { return response }
         // The same nonce once more, which it does not call stale: it is the credentials that it refuses.
-        if let known, known.state.challenge.nonce == challenge.nonce, !challenge.isStale { return response }
+        if let known, known.state.isOf(challenge), !challenge.isStale { return response }
         try checkBody(exchange, response)
         await response.discard()
         try Task.checkCancellation()
         exchange.uploadPlan?.endUpload()
         exchange.progress = .request
-        let answered = AnsweredChallenge(
-            try DigestState(challenge, credentials),
-            ProtectionSpace(domain: challenge.domain, of: exchange.uri)
-        )
+        // A nonce that comes once more goes on being counted: from one again it would be a replay.
+        let answered =
+            try digests.answered(credentials, challenge, exchange.uri.origin)
+            ?? AnsweredChallenge(
+                DigestState(challenge, credentials),
+                ProtectionSpace(domain: challenge.domain, of: exchange.uri)
+            )
         try await prove(answered, exchange)
         let second = try await sendPlainly(exchange)
         // Wrong credentials are not sent by themselves the next time.

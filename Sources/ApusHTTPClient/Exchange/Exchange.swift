@@ -52,6 +52,10 @@ final class Exchange: @unchecked Sendable {
     }
     /// Whether more is to be done about that than to send a field.
     @exclusivity(unchecked) private(set) var authenticates: Bool
+    /// Fields that the session adds to this sending, such as a trace's context.
+    @exclusivity(unchecked) var addedFields: HTTPFields?
+    /// Who wants to know what becomes of it.
+    @exclusivity(unchecked) var observation: RequestObservation?
     /// How many redirects led here.
     @exclusivity(unchecked) var redirectCount = 0
     @exclusivity(unchecked) var moments = ExchangeMoments()
@@ -102,6 +106,7 @@ final class Exchange: @unchecked Sendable {
         withholdsSecrets = previous.withholdsSecrets
         if let authentication = previous.authentication { self.authentication = authentication.forNextExchange }
         redirectCount = previous.redirectCount
+        observation = previous.observation
     }
 
     /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.

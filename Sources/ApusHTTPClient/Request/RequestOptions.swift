@@ -24,6 +24,8 @@ public struct RequestOptions: Sendable {
     /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
     /// empty list for nothing.
     public var middleware: [any ClientMiddleware]?
+    /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
+    public var observerContext: (any Sendable)?
 
     public init(
         decompress: Bool? = nil,
@@ -31,7 +33,8 @@ public struct RequestOptions: Sendable {
         expectContinue: Duration? = nil,
         omittedHeaders: [HTTPField.Name] = [],
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
-        middleware: [any ClientMiddleware]? = nil
+        middleware: [any ClientMiddleware]? = nil,
+        observerContext: (any Sendable)? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
@@ -39,6 +42,7 @@ public struct RequestOptions: Sendable {
         self.omittedHeaders = omittedHeaders
         self.onUploadProgress = onUploadProgress
         self.middleware = middleware
+        self.observerContext = observerContext
     }
 }
 

@@ -16,6 +16,9 @@ final class SessionCore: @unchecked Sendable {
     var digests = DigestStore()
     /// After the first look.
     var netrc: NetrcFile.Contents?
+    let tracing: RequestTracing?
+    /// Whether somebody wants to know about its requests.
+    let isObserved: Bool
     let pool: PoolCore
     private let ownsPool: Bool
     private let givenProfile: ConnectionProfile
@@ -38,6 +41,8 @@ final class SessionCore: @unchecked Sendable {
         defaultLimits = StageLimits(configuration.timeouts)
         authenticates = configuration.netrc != nil || configuration.auth?.digest != nil
         hasMiddleware = !configuration.middleware.isEmpty
+        tracing = RequestTracing(configuration)
+        isObserved = !configuration.observers.isEmpty || tracing != nil
         givenProfile = ConnectionProfile(configuration, connector: connector)
         if let shared = configuration.sharedPool {
             pool = shared.core()
@@ -144,7 +149,10 @@ final class SessionCore: @unchecked Sendable {
         switch await pool.connection(to: host, exchange) {
         case .connection(let connection):
             guard !connection.isClosed else { throw sessionClosed(exchange) }
-            if connection.uses > 0 { host.counters.reuses &+= 1 }
+            if connection.uses > 0 {
+                host.counters.reuses &+= 1
+                exchange.tell { $0.connectionReused($1) }
+            }
             return connection
         case .failed(let error): throw connectError(error, exchange)
         case .left(.timedOut):

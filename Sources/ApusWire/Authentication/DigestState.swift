@@ -35,6 +35,12 @@ package struct DigestState: Sendable {
         return offered.contains(.head) ? .head : nil
     }
 
+    /// Whether a challenge is the one that this answers: same realm, nonce and algorithm.
+    package func isOf(_ other: DigestChallenge) -> Bool {
+        challenge.nonce == other.nonce && challenge.realm == other.realm && challenge.algorithm == other.algorithm
+            && !other.isStale
+    }
+
     /// Whether one more request fits: the count has eight digits.
     package var canAnswer: Bool { nonceCount < .max }
 
