@@ -7,7 +7,7 @@ public import HTTPTypes
 //              bodyFailed, bodyNotRestartable, lineTooLong, fileFailed, invalidCookieFile
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
 //              tooManyRedirects, invalidRedirect, statusNotSuccess, corruptContent, truncatedContent, decompressionLimit,
-//              unexpectedContentType
+//              unexpectedContentType, authenticationFailed
 //   the world  unknownHost, addressRefused, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout,
 //              acquireTimeout, totalTimeout
 
@@ -21,7 +21,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
             case invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge,
                 decodingFailed, bodyFailed, bodyNotRestartable, lineTooLong, fileFailed, invalidCookieFile
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
-            case tooManyRedirects, invalidRedirect, statusNotSuccess
+            case tooManyRedirects, invalidRedirect, statusNotSuccess, authenticationFailed
             case corruptContent, truncatedContent, decompressionLimit, unexpectedContentType
             case unknownHost, addressRefused, connectionFailed, tlsFailed
             case connectTimeout, writeTimeout, headTimeout, idleTimeout, acquireTimeout, totalTimeout
@@ -80,6 +80,9 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let decompressionLimit = Code(kind: .decompressionLimit)
         /// The body is of another media type than was asked for, such as a page in place of an event stream.
         public static let unexpectedContentType = Code(kind: .unexpectedContentType)
+        /// The server's challenge cannot be answered, or must not be: see ``Authentication/digest(_:_:)``. A 401 because of wrong credentials
+        /// is a response, and no error.
+        public static let authenticationFailed = Code(kind: .authenticationFailed)
         /// The resolver does not know the host.
         public static let unknownHost = Code(kind: .unknownHost)
         /// The session's ``ClientSession/Configuration/addressFilter`` refused every address of the host.

@@ -102,6 +102,7 @@ enum Rules {
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",
         "Sources/ApusHTTPClient/Cookies/CookieSystem.swift",  // the time, and files
+        "Sources/ApusHTTPClient/Authentication/NetrcFile.swift",  // permissions
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
         "Sources/ApusHTTPClient/Response/OutputFile.swift",

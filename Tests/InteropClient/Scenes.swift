@@ -26,6 +26,7 @@ struct Scenes {
         try await uploads()
         try await httpbin()
         try await cookies()
+        try await authentication()
         try await timeouts()
     }
 

@@ -38,6 +38,8 @@ final class HostRecord {
         if configuration.decompress { fields[.acceptEncoding] = ContentCoding.acceptEncoding }
         var own = configuration.headers
         if !isTrusted { own.removeSecrets() }
+        // What cannot be sent is refused before the first host is known: see ``ClientSession/Configuration/mistake``.
+        if isTrusted, let value = try? configuration.auth?.fieldValue() { own[.authorization] = value }
         for field in own { fields[field.name] = nil }
         for field in own { fields.append(field) }
         preparedFields = fields
@@ -62,10 +64,11 @@ final class HostRecord {
             own.append(cookies)
         }
         if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
+        if let value = exchange.authentication?.field { own[.authorization] = value }
         if let added = exchange.addedFields { for field in added { own[field.name] = field.value } }
         let omitted = exchange.options?.options.omittedHeaders ?? []
         let omitsEncoding = exchange.omitsAcceptEncoding
-        if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty,
+        if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty, exchange.authentication == nil,
             own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) })
         {
             exchange.prepared = prepared
@@ -74,6 +77,7 @@ final class HostRecord {
         }
         var fields = preparedFields
         if exchange.withholdsSecrets { fields.removeSecrets() }
+        if exchange.authentication != nil { fields[.authorization] = nil }
         for name in omitted where name != .hostField { fields[name] = nil }
         if omitsEncoding { fields[.acceptEncoding] = nil }
         for field in own { fields[field.name] = nil }

@@ -181,7 +181,7 @@ public final class ClientSession: Sendable {
     /// Cancel safety: attempts for which no request waits are given up.
     @discardableResult
     public func warm(_ url: some RequestURL, connections: Int = 1) async throws -> Int {
-        let exchange = try exchange(.get, url, [:], NoFields(), nil, nil, nil, nil)
+        let exchange = try exchange(.get, url, [:], NoFields(), nil, nil, nil, nil, nil)
         let core = exchange.core
         if core.loop.runsCurrentTask { return try await core.warm(exchange, connections) }
         return try await core.loop.hop { try await core.warm(exchange, connections) }
@@ -218,6 +218,7 @@ public final class ClientSession: Sendable {
         _ params: KeyValuePairs<String, String>,
         _ headers: some RequestFields,
         _ body: RequestBody?,
+        _ auth: Authentication?,
         _ timeouts: Timeouts?,
         _ redirects: RedirectPolicy?,
         _ options: RequestOptions?
@@ -230,16 +231,22 @@ public final class ClientSession: Sendable {
             throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
         }
         let core = core()
+        var fields = try headers.httpFields()
+        var authentication: ExchangeAuthentication?
+        if auth != nil || uri.hasUserinfo {
+            authentication = try applyCredentials(auth, &uri, &fields, method)
+        }
         let exchange = Exchange(
             core: core,
             method: method,
             uri: uri,
-            fields: try headers.httpFields(),
+            fields: fields,
             body: body,
             timeouts: timeouts,
             redirects: redirects,
             options: options.map { RequestOptionsBox($0) }
         )
+        if let authentication { exchange.authentication = authentication }
         if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }
         return exchange
     }

@@ -56,8 +56,13 @@ extension ClientSession {
         /// “/”. Absolute URLs ignore it.
         public var baseURL: URI?
         /// Origins that get the secrets among ``headers`` (`Authorization`, `Cookie`, `Proxy-Authorization` and fields marked as
-        /// sensitive), besides that of ``baseURL``. Everybody else does not; with neither, secrets there are an error.
+        /// sensitive) and ``auth``, besides that of ``baseURL``. Everybody else does not; with neither, secrets there are an error.
         public var secretOrigins: Set<Origin> = []
+        /// Who the session's requests are made as, at the origins of ``baseURL`` and ``secretOrigins``. A request's own `auth:`, its own
+        /// `Authorization` field, and `name:password@` in its URL replace it.
+        public var auth: Authentication?
+        /// A file to look up credentials in, for requests that have no others; nil for none.
+        public var netrc: NetrcFile?
         /// Asked, after the lookup, about each address before it is connected to, redirects included; nil allows all. For URLs that
         /// strangers choose: ``AddressFilter/publicOnly``.
         public var addressFilter: AddressFilter?

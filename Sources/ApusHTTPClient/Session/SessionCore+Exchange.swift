@@ -30,6 +30,13 @@ extension SessionCore {
     /// Sends the request once, without its middlewares and without following redirects.
     @inline(__always)
     func send(_ exchange: Exchange) async throws -> ClientResponse {
+        if exchange.authenticates { return try await sendAuthenticated(exchange) }
+        return try await sendPlainly(exchange)
+    }
+
+    /// Sends the request as it is.
+    @inline(__always)
+    func sendPlainly(_ exchange: Exchange) async throws -> ClientResponse {
         if let observation = exchange.observation { return try await sendObserved(exchange, observation) }
         return try await sendUnobserved(exchange)
     }
@@ -138,7 +145,8 @@ extension SessionCore {
         let next = Exchange(
             core: self,
             method: step.method,
-            uri: step.uri,
+            // A server does not choose who we are.
+            uri: step.uri.withoutUserinfo,
             fields: fields,
             body: step.keepsBody ? exchange.body : nil,
             timeouts: exchange.timeouts,

@@ -12,6 +12,11 @@ final class SessionCore: @unchecked Sendable {
     let defaultLimits: StageLimits
     let cookieJar: CookieJar
     let hasMiddleware: Bool
+    /// Whether requests may have credentials that cannot be sent as they are, or have to be looked up.
+    let authenticates: Bool
+    var digests = DigestStore()
+    /// After the first look.
+    var netrc: NetrcFile.Contents?
     let tracing: RequestTracing?
     /// Whether somebody wants to know about its requests.
     let isObserved: Bool
@@ -37,6 +42,7 @@ final class SessionCore: @unchecked Sendable {
         self.cookieJar = cookieJar
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
+        authenticates = configuration.netrc != nil || configuration.auth?.digest != nil
         hasMiddleware = !configuration.middleware.isEmpty
         tracing = RequestTracing(configuration)
         isObserved = !configuration.observers.isEmpty || tracing != nil
