@@ -101,6 +101,7 @@ enum Rules {
         "Sources/ApusNet/SocketTransport.swift",
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
+        "Sources/ApusHTTPClient/Proxy/ProcessEnvironment.swift",  // getenv
         "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",

@@ -19,6 +19,8 @@ public struct RequestOptions: Sendable {
     /// Automatic fields that are not sent: `User-Agent`, `Accept`, `Accept-Encoding`, `Content-Type`. Host, and the fields that frame
     /// the body, cannot be left out.
     public var omittedHeaders: [HTTPField.Name]
+    /// The proxy of this request and its redirects; nil for the session's ``ClientSession/Configuration/proxy``, ``Proxy/direct`` for none.
+    public var proxy: Proxy?
     /// Told of each piece of the body that was handed to the system. It runs on the session's loop, and must not block.
     public var onUploadProgress: (@Sendable (UploadProgress) -> Void)?
 
@@ -27,12 +29,14 @@ public struct RequestOptions: Sendable {
         raiseForStatus: Bool? = nil,
         expectContinue: Duration? = nil,
         omittedHeaders: [HTTPField.Name] = [],
+        proxy: Proxy? = nil,
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
         self.expectContinue = expectContinue
         self.omittedHeaders = omittedHeaders
+        self.proxy = proxy
         self.onUploadProgress = onUploadProgress
     }
 }
@@ -51,7 +55,13 @@ public struct UploadProgress: Sendable, Hashable {
 final class RequestOptionsBox: Sendable {
     let options: RequestOptions
 
-    init(_ options: RequestOptions) { self.options = options }
+    /// Whether the request states a proxy of its own.
+    let hasProxy: Bool
+
+    init(_ options: RequestOptions) {
+        self.options = options
+        hasProxy = options.proxy != nil
+    }
 
     func omits(_ name: HTTPField.Name) -> Bool { options.omittedHeaders.contains(name) }
 }

@@ -29,8 +29,8 @@ extension ClientSession.Configuration {
     /// What is wrong with it, as a message.
     var mistake: (ClientError.Code, String)? {
         if let baseURL {
-            guard baseURL.scheme == "http" || baseURL.scheme == "https" else {
-                return (.unsupportedScheme, "The base URL has to be http or https, and is \(baseURL.redacted).")
+            guard ["http", "https", URI.unixScheme].contains(baseURL.scheme) else {
+                return (.unsupportedScheme, "The base URL has to be http, https or http+unix, and is \(baseURL.redacted).")
             }
             guard baseURL.path.hasSuffix("/"), baseURL.query == nil, baseURL.fragment == nil else {
                 return (
@@ -39,6 +39,7 @@ extension ClientSession.Configuration {
                 )
             }
         }
+        if let routeMistake { return (.invalidRequest, routeMistake) }
         guard baseURL == nil, secretOrigins.isEmpty, let name = headers.firstSecret else { return nil }
         return (
             .invalidRequest,
@@ -61,6 +62,7 @@ extension ClientSession.Configuration: CustomStringConvertible, CustomReflectabl
             ("pool", pool), ("timeouts", timeouts), ("redirects", redirects),
             ("headers", headers.map(\.name.rawName)), ("userAgent", userAgent), ("bodyLimit", bodyLimit),
             ("baseURL", baseURL?.redacted ?? "-"), ("secretOrigins", secretOrigins.map(\.description).sorted()),
+            ("proxy", proxy.map { "\($0)" } ?? "-"), ("trustEnvironment", trustEnvironment),
         ]
     }
 }
