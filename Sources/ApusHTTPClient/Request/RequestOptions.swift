@@ -19,25 +19,30 @@ public struct RequestOptions: Sendable {
     /// Automatic fields that are not sent: `User-Agent`, `Accept`, `Accept-Encoding`, `Content-Type`. Host, and the fields that frame
     /// the body, cannot be left out.
     public var omittedHeaders: [HTTPField.Name]
-    /// The proxy of this request and its redirects; nil for the session's ``ClientSession/Configuration/proxy``, ``Proxy/direct`` for none.
-    public var proxy: Proxy?
     /// Told of each piece of the body that was handed to the system. It runs on the session's loop, and must not block.
     public var onUploadProgress: (@Sendable (UploadProgress) -> Void)?
+    /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
+    /// empty list for nothing.
+    public var middleware: [any ClientMiddleware]?
+    /// The proxy of this request and its redirects; nil for the session's ``ClientSession/Configuration/proxy``, ``Proxy/direct`` for none.
+    public var proxy: Proxy?
 
     public init(
         decompress: Bool? = nil,
         raiseForStatus: Bool? = nil,
         expectContinue: Duration? = nil,
         omittedHeaders: [HTTPField.Name] = [],
-        proxy: Proxy? = nil,
-        onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil
+        onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
+        middleware: [any ClientMiddleware]? = nil,
+        proxy: Proxy? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
         self.expectContinue = expectContinue
         self.omittedHeaders = omittedHeaders
-        self.proxy = proxy
         self.onUploadProgress = onUploadProgress
+        self.middleware = middleware
+        self.proxy = proxy
     }
 }
 

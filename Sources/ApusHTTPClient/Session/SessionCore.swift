@@ -10,6 +10,7 @@ final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
+    let hasMiddleware: Bool
     let pool: PoolCore
     private let ownsPool: Bool
     private let isReplaced: Bool
@@ -32,6 +33,7 @@ final class SessionCore: @unchecked Sendable {
     ) {
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
+        hasMiddleware = !configuration.middleware.isEmpty
         givenProfile = ConnectionProfile(configuration, replacement: connector)
         isReplaced = connector != nil
         routes = RouteTable(configuration)
