@@ -16,10 +16,14 @@ struct RouteTable: Sendable {
     private let unixSocketPath: String?
     private let environment: ProxyEnvironment?
 
-    init(_ configuration: ClientSession.Configuration) {
+    /// - Parameter environment: a variable's value. Read now, and only where it is trusted.
+    init(
+        _ configuration: ClientSession.Configuration,
+        environment value: (String) -> String? = ProcessEnvironment.value(of:)
+    ) {
         proxy = configuration.proxy
         unixSocketPath = configuration.unixSocketPath
-        environment = configuration.trustEnvironment ? ProxyEnvironment(ProcessEnvironment.value(of:)) : nil
+        environment = configuration.trustEnvironment ? ProxyEnvironment(value) : nil
     }
 
     /// - Parameter requested: the request's own proxy, if it states one.
