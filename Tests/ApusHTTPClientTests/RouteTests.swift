@@ -1,8 +1,10 @@
+import ApusHTTPServer
 import ApusNet
 import ApusRuntime
 import ApusTesting
 import ApusWire
 import Foundation
+import HTTPTypes
 import Testing
 
 @testable import ApusHTTPClient

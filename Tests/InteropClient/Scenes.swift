@@ -26,6 +26,7 @@ struct Scenes {
         try await uploads()
         try await httpbin()
         try await timeouts()
+        try await proxies()
     }
 
     /// Bodies by length or up to the end of the connection, HEAD, ranges, conditions.

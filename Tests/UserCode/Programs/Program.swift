@@ -32,6 +32,7 @@ nonisolated let uses: [(String, Use)] = [
     ("combinators", { try await CombinatorUse.run($0) }),
     ("offload", { try await OffloadUse.run($0) }),
     ("client", { try await ClientUse.run($0) }),
+    ("ways to servers", { try await RouteUse.run($0) }),
     ("response", { try await ResponseUse.run($0) }),
     ("middleware", { try await MiddlewareUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
