@@ -8,6 +8,7 @@ public import HTTPTypes
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
 //              tooManyRedirects, invalidRedirect, statusNotSuccess, corruptContent, truncatedContent, decompressionLimit,
 //              unexpectedContentType, authenticationFailed
+//   the proxy  proxyFailed, proxyRefused, proxyAuthenticationRequired, proxyMalformed
 //   the world  unknownHost, addressRefused, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout,
 //              acquireTimeout, totalTimeout
 
@@ -23,6 +24,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
             case tooManyRedirects, invalidRedirect, statusNotSuccess, authenticationFailed
             case corruptContent, truncatedContent, decompressionLimit, unexpectedContentType
+            case proxyFailed, proxyRefused, proxyAuthenticationRequired, proxyMalformed
             case unknownHost, addressRefused, connectionFailed, tlsFailed
             case connectTimeout, writeTimeout, headTimeout, idleTimeout, acquireTimeout, totalTimeout
         }
@@ -83,6 +85,15 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         /// The server's challenge cannot be answered, or must not be: see ``Authentication/digest(_:_:)``. A 401 because of wrong credentials
         /// is a response, and no error.
         public static let authenticationFailed = Code(kind: .authenticationFailed)
+        /// The proxy cannot be reached, or broke off before it had answered: see ``ClientError/cause``.
+        public static let proxyFailed = Code(kind: .proxyFailed)
+        /// The proxy did not connect to the server: see ``ClientError/status``, or, for SOCKS, the `SOCKS5Error` that is the
+        /// ``ClientError/cause``.
+        public static let proxyRefused = Code(kind: .proxyRefused)
+        /// The proxy wants a user name and password (status 407, or SOCKS's own word), or does not accept those of its URL.
+        public static let proxyAuthenticationRequired = Code(kind: .proxyAuthenticationRequired)
+        /// What the proxy answered is not its protocol.
+        public static let proxyMalformed = Code(kind: .proxyMalformed)
         /// The resolver does not know the host.
         public static let unknownHost = Code(kind: .unknownHost)
         /// The session's ``ClientSession/Configuration/addressFilter`` refused every address of the host.
@@ -115,7 +126,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public var method: HTTPRequest.Method?
     /// The request's URL, without what may be secret: `scheme://host:port/path?…`.
     public var url: String?
-    /// The status that the server answered with, for `.statusNotSuccess` and `.unexpectedContentType`.
+    /// The status that the server answered with, for `.statusNotSuccess` and `.unexpectedContentType`; the proxy's, for
+    /// `.proxyRefused` and `.proxyAuthenticationRequired`.
     public var status: HTTPResponse.Status?
     /// The beginning of the body that came with such a status, at most 4 KiB, if it came together with the head: often the reason.
     /// It may be secret, so no description has it.

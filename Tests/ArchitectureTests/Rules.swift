@@ -105,6 +105,7 @@ enum Rules {
         "Sources/ApusHTTPClient/Authentication/NetrcFile.swift",  // permissions
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
+        "Sources/ApusHTTPClient/Proxy/ProcessEnvironment.swift",  // getenv
         "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",

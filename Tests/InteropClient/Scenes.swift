@@ -28,6 +28,7 @@ struct Scenes {
         try await cookies()
         try await authentication()
         try await timeouts()
+        try await proxies()
     }
 
     /// Bodies by length or up to the end of the connection, HEAD, ranges, conditions.

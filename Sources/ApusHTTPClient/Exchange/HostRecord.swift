@@ -24,6 +24,8 @@ final class HostRecord {
     /// `Host`, `User-Agent`, `Accept`, `Accept-Encoding` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
     private let preparedFields: HTTPFields
+    /// What the proxy gets that passes the requests on. They are no secrets of the server's: a redirect elsewhere does not lose them.
+    private let proxyFields: HTTPFields
 
     /// - Parameter isTrusted: whether the session's own secrets may go there.
     init(_ pooled: PooledHost, uri: URI, configuration: ClientSession.Configuration, isTrusted: Bool) {
@@ -40,8 +42,12 @@ final class HostRecord {
         if !isTrusted { own.removeSecrets() }
         // What cannot be sent is refused before the first host is known: see ``ClientSession/Configuration/mistake``.
         if isTrusted, let value = try? configuration.auth?.fieldValue() { own[.authorization] = value }
+        proxyFields = pooled.forwardingProxy?.fields ?? [:]
+        // Never to a server; to a proxy it goes by way of the proxy's own settings.
+        own[.proxyAuthorization] = nil
         for field in own { fields[field.name] = nil }
         for field in own { fields.append(field) }
+        for field in proxyFields where fields[field.name] == nil { fields.append(field) }
         preparedFields = fields
         var lines: [UInt8] = []
         for field in fields { lines.append(contentsOf: "\(field.name.rawName): \(field.value)\r\n".utf8) }
@@ -69,12 +75,14 @@ final class HostRecord {
         let omitted = exchange.options?.options.omittedHeaders ?? []
         let omitsEncoding = exchange.omitsAcceptEncoding
         if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty, exchange.authentication == nil,
-            own.isEmpty || !own.contains(where: { preparedFields.contains($0.name) })
+            own.isEmpty
+                || !own.contains(where: { $0.name == .proxyAuthorization || preparedFields.contains($0.name) })
         {
             exchange.prepared = prepared
             exchange.fields = own
             return
         }
+        own[.proxyAuthorization] = nil
         var fields = preparedFields
         if exchange.withholdsSecrets { fields.removeSecrets() }
         if exchange.authentication != nil { fields[.authorization] = nil }
@@ -82,6 +90,7 @@ final class HostRecord {
         if omitsEncoding { fields[.acceptEncoding] = nil }
         for field in own { fields[field.name] = nil }
         for field in own { fields.append(field) }
+        for field in proxyFields where fields[field.name] == nil { fields.append(field) }
         // The first field must stay Host, whoever stated it.
         let host = fields[.hostField] ?? ""
         fields[.hostField] = nil

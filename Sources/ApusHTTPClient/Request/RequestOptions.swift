@@ -34,6 +34,8 @@ public struct RequestOptions: Sendable {
     public var middleware: [any ClientMiddleware]?
     /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
     public var observerContext: (any Sendable)?
+    /// The proxy of this request and its redirects; nil for the session's ``ClientSession/Configuration/proxy``, ``Proxy/direct`` for none.
+    public var proxy: Proxy?
 
     public init(
         decompress: Bool? = nil,
@@ -45,7 +47,8 @@ public struct RequestOptions: Sendable {
         cookies: RequestCookies = [:],
         siteForCookies: URI? = nil,
         isNavigation: Bool = false,
-        observerContext: (any Sendable)? = nil
+        observerContext: (any Sendable)? = nil,
+        proxy: Proxy? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
@@ -57,6 +60,7 @@ public struct RequestOptions: Sendable {
         self.siteForCookies = siteForCookies
         self.isNavigation = isNavigation
         self.observerContext = observerContext
+        self.proxy = proxy
     }
 }
 
@@ -75,9 +79,13 @@ final class RequestOptionsBox: Sendable {
     let options: RequestOptions
     let statesCookies: Bool
 
+    /// Whether the request states a proxy of its own.
+    let hasProxy: Bool
+
     init(_ options: RequestOptions) {
         self.options = options
         statesCookies = !options.cookies.isEmpty
+        hasProxy = options.proxy != nil
     }
 
     func omits(_ name: HTTPField.Name) -> Bool { options.omittedHeaders.contains(name) }

@@ -39,8 +39,8 @@ extension ClientSession.Configuration {
     /// What is wrong with it, as a message.
     var mistake: (ClientError.Code, String)? {
         if let baseURL {
-            guard baseURL.scheme == "http" || baseURL.scheme == "https" else {
-                return (.unsupportedScheme, "The base URL has to be http or https, and is \(baseURL.redacted).")
+            guard ["http", "https", URI.unixScheme].contains(baseURL.scheme) else {
+                return (.unsupportedScheme, "The base URL has to be http, https or http+unix, and is \(baseURL.redacted).")
             }
             guard baseURL.path.hasSuffix("/"), baseURL.query == nil, baseURL.fragment == nil else {
                 return (
@@ -49,6 +49,7 @@ extension ClientSession.Configuration {
                 )
             }
         }
+        if let routeMistake { return (.invalidRequest, routeMistake) }
         if let auth {
             if headers[.authorization] != nil {
                 return (
@@ -90,6 +91,7 @@ extension ClientSession.Configuration: CustomStringConvertible, CustomReflectabl
             ("headers", headers.map(\.name.rawName)), ("userAgent", userAgent), ("bodyLimit", bodyLimit),
             ("baseURL", baseURL?.redacted ?? "-"), ("secretOrigins", secretOrigins.map(\.description).sorted()),
             ("auth", auth?.description ?? "-"), ("hasNetrc", netrc != nil),
+            ("proxy", proxy.map { "\($0)" } ?? "-"), ("trustEnvironment", trustEnvironment),
         ]
     }
 }

@@ -62,8 +62,22 @@ extension SessionCore {
     /// The response, if its status is none that the request has as an error.
     @inline(__always)
     private func raising(_ response: ClientResponse) throws -> ClientResponse {
-        if response.head.statusCode >= 400, response.storage.exchange.raisesForStatus { try response.raiseForStatus() }
+        if response.head.statusCode >= 400 { try raise(response) }
         return response
+    }
+
+    @inline(never)
+    private func raise(_ response: ClientResponse) throws {
+        let exchange = response.storage.exchange
+        // RFC 9110 §15.5.8: 407 is a proxy's own word, whether it was asked for a tunnel or passes requests on.
+        if response.head.statusCode == 407, let proxy = exchange.connectionFacts?.forwardingProxy {
+            response.release()
+            throw response.storage.statusError(
+                .proxyAuthenticationRequired,
+                ProxyFailure.wantsCredentials(proxy, response.head.block.values("proxy-authenticate"))
+            )
+        }
+        if exchange.raisesForStatus { try response.raiseForStatus() }
     }
 
     /// RFC 9110 §10.1.1: a client that gets 417 should ask again without the expectation.
@@ -342,6 +356,7 @@ extension SessionCore {
         if error is CancellationError || error is ClientError || error is LoopError { return error }
         if let closed = loop.closedError { return closed }
         if isClosed || pool.isClosed { return sessionClosed(exchange) }
+        if let failure = error as? ProxyFailure { return failure.clientError(exchange) }
         let (code, message) = Self.explain(error, exchange)
         return exchange.error(code, message, cause: error)
     }

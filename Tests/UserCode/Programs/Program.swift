@@ -33,6 +33,7 @@ nonisolated let uses: [(String, Use)] = [
     ("offload", { try await OffloadUse.run($0) }),
     ("client", { try await ClientUse.run($0) }),
     ("credentials", { try await CredentialUse.run($0) }),
+    ("ways to servers", { try await RouteUse.run($0) }),
     ("response", { try await ResponseUse.run($0) }),
     ("cookies", { try await CookieUse.run($0) }),
     ("middleware", { try await MiddlewareUse.run($0) }),
