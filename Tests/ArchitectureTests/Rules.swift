@@ -101,6 +101,8 @@ enum Rules {
         "Sources/ApusNet/SocketTransport.swift",
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
+        "Sources/ApusHTTPClient/Middleware/Cache/CacheFolder.swift",
+        "Sources/ApusHTTPClient/Middleware/WallClock.swift",  // time
         "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",

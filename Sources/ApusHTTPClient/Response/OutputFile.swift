@@ -17,11 +17,13 @@ final class OutputFile: Sendable {
     typealias Writer = @Sendable (Int32, UnsafeRawPointer, Int) -> Int
 
     private let path: String
+    /// Who may do what with the file, less what umask(2) takes away.
+    private let mode: mode_t
     private let writer: Writer
     private let state = Mutex(State())
 
     /// - Throws: ``NetError`` `.invalidArgument` for a path that cannot name a file.
-    init(path: String, writer: @escaping Writer = { Glibc.write($0, $1, $2) }) throws {
+    init(path: String, mode: mode_t = 0o666, writer: @escaping Writer = { Glibc.write($0, $1, $2) }) throws {
         guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
             throw NetError(
                 .invalidArgument,
@@ -29,6 +31,7 @@ final class OutputFile: Sendable {
             )
         }
         self.path = path
+        self.mode = mode
         self.writer = writer
     }
 
@@ -102,7 +105,7 @@ final class OutputFile: Sendable {
         // More than one try in case somebody guessed the name, which is not to be expected.
         for _ in 0..<4 {
             let name = "\(folder).apus-\(String(random.next() as UInt64, radix: 36)).part"
-            state.descriptor = Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
+            state.descriptor = Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
             if state.descriptor >= 0 {
                 state.temporaryPath = name
                 return name
