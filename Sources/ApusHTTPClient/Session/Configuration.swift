@@ -62,6 +62,8 @@ extension ClientSession {
         public var addressFilter: AddressFilter?
         /// Connections shared with other sessions; its settings count then, and not ``pool``.
         public var sharedPool: ConnectionPool?
+        /// What stands around each exchange, the outermost first: see ``ClientMiddleware``. A request can have a list of its own.
+        public var middleware: [any ClientMiddleware] = []
 
         public init() {}
     }

@@ -13,16 +13,29 @@ extension SessionCore {
             exchange.totalDeadline = loop.deadline(after: exchange.timeouts.total)
         }
         if let plan = exchange.uploadPlan { try await plan.prepare(exchange) }
-        var response = try await withTaskCancellationHandler {
-            try await self.respond(to: exchange)
-        } onCancel: {
-            exchange.cancel()
-        }
-        if response.head.statusCode == 417 { response = try await withoutExpectation(response, exchange) }
+        let response = exchange.hasMiddleware ? try await sendThroughMiddleware(exchange) : try await send(exchange)
         if RedirectStep.isRedirect(response.head.statusCode), exchange.redirects.limit > 0 {
             return try raising(await follow(response, exchange))
         }
         return try raising(response)
+    }
+
+    /// Sends the request once, without its middlewares and without following redirects.
+    @inline(__always)
+    func send(_ exchange: Exchange) async throws -> ClientResponse {
+        let response = try await withTaskCancellationHandler {
+            try await self.respond(to: exchange)
+        } onCancel: {
+            exchange.cancel()
+        }
+        if response.head.statusCode == 417 { return try await withoutExpectation(response, exchange) }
+        return response
+    }
+
+    @inline(never)
+    private func sendThroughMiddleware(_ exchange: Exchange) async throws -> ClientResponse {
+        let list = exchange.options?.options.middleware ?? configuration.middleware
+        return try await ClientRequest.Next(list[...])(ClientRequest(exchange))
     }
 
     /// The response, if its status is none that the request has as an error.
@@ -53,35 +66,35 @@ extension SessionCore {
             response.release()
             // Else it would go on to a server that does not want it, beside the one to come, or instead of the connection.
             exchange.uploadPlan?.endUpload()
-            history.append(.init(uri: exchange.uri, status: response.status))
+            history.append(.init(uri: response.uri, status: response.status))
             guard history.count <= exchange.redirects.limit else {
                 throw exchange.error(
                     .tooManyRedirects,
                     "More than \(exchange.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere."
                 )
             }
-            let next = try redirected(exchange, status: response.head.statusCode, to: location)
-            next.totalDeadline = exchange.totalDeadline
-            next.moments.called = exchange.moments.called
+            let next = try redirected(exchange, response, to: location)
             exchange = next
-            response = try await withTaskCancellationHandler {
-                try await self.respond(to: next)
-            } onCancel: {
-                next.cancel()
-            }
-            if response.head.statusCode == 417 { response = try await withoutExpectation(response, next) }
+            response = next.hasMiddleware ? try await sendThroughMiddleware(next) : try await send(next)
         }
         response.storage.history = history
         return response
     }
 
-    private func redirected(_ exchange: Exchange, status: Int, to location: String) throws -> Exchange {
+    private func redirected(
+        _ exchange: Exchange,
+        _ response: ClientResponse,
+        to location: String
+    ) throws -> Exchange {
+        let status = response.head.statusCode
+        // A middleware may have sent the request elsewhere: the answer speaks of that place.
+        let origin = response.uri
         let step: RedirectStep
         do {
             step = try RedirectStep(
                 status: status,
                 location: location,
-                from: exchange.uri,
+                from: origin,
                 method: exchange.method,
                 policy: exchange.redirects
             )
@@ -93,7 +106,8 @@ extension SessionCore {
             )
         }
         var fields = exchange.ownFields
-        if step.changesOrigin { fields.removeSecrets() }
+        let changesOrigin = step.changesOrigin || step.uri.origin != exchange.uri.origin
+        if changesOrigin { fields.removeSecrets() }
         if !step.keepsBody {
             for name in RedirectStep.bodyFields { fields[name] = nil }
         }
@@ -117,7 +131,9 @@ extension SessionCore {
             options: exchange.options,
             uploadPlan: step.keepsBody ? exchange.uploadPlan : nil
         )
-        next.withholdsSecrets = exchange.withholdsSecrets || step.changesOrigin
+        next.inherit(from: exchange)
+        next.redirectCount += 1
+        if changesOrigin { next.withholdsSecrets = true }
         return next
     }
 

@@ -10,6 +10,7 @@ final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
+    let hasMiddleware: Bool
     let pool: PoolCore
     private let ownsPool: Bool
     private let givenProfile: ConnectionProfile
@@ -30,6 +31,7 @@ final class SessionCore: @unchecked Sendable {
     ) {
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
+        hasMiddleware = !configuration.middleware.isEmpty
         givenProfile = ConnectionProfile(configuration, connector: connector)
         if let shared = configuration.sharedPool {
             pool = shared.core()
