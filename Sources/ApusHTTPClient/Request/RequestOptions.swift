@@ -24,6 +24,9 @@ public struct RequestOptions: Sendable {
     /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
     /// empty list for nothing.
     public var middleware: [any ClientMiddleware]?
+    /// When the request is sent again if it fails; nil for the session's ``ClientSession/Configuration/retry``,
+    /// ``RetryPolicy/never`` for not at all.
+    public var retry: RetryPolicy?
 
     public init(
         decompress: Bool? = nil,
@@ -31,7 +34,8 @@ public struct RequestOptions: Sendable {
         expectContinue: Duration? = nil,
         omittedHeaders: [HTTPField.Name] = [],
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
-        middleware: [any ClientMiddleware]? = nil
+        middleware: [any ClientMiddleware]? = nil,
+        retry: RetryPolicy? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
@@ -39,6 +43,14 @@ public struct RequestOptions: Sendable {
         self.omittedHeaders = omittedHeaders
         self.onUploadProgress = onUploadProgress
         self.middleware = middleware
+        self.retry = retry
+    }
+
+    /// Whether something stands around a request with these options.
+    func hasMiddleware(_ core: SessionCore) -> Bool {
+        if retry != nil { return true }
+        guard let middleware else { return core.hasMiddleware }
+        return !middleware.isEmpty || core.configuration.retry != nil
     }
 }
 

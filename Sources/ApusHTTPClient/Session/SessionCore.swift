@@ -23,6 +23,8 @@ final class SessionCore: @unchecked Sendable {
     /// Of hosts that were forgotten.
     private var pastCounters = RequestCounters()
     var hops = 0
+    /// Of all retry policies of the session that have none of their own; nil before the first.
+    private(set) var knownRetryBudget: RetryBudget?
 
     init(
         loop: EventLoop,
@@ -31,7 +33,7 @@ final class SessionCore: @unchecked Sendable {
     ) {
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
-        hasMiddleware = !configuration.middleware.isEmpty
+        hasMiddleware = !configuration.middleware.isEmpty || configuration.retry != nil
         givenProfile = ConnectionProfile(configuration, connector: connector)
         if let shared = configuration.sharedPool {
             pool = shared.core()
@@ -52,6 +54,13 @@ final class SessionCore: @unchecked Sendable {
 
     /// Whether there was a request.
     var isUsed: Bool { !hosts.isEmpty }
+
+    var retryBudget: RetryBudget {
+        if let knownRetryBudget { return knownRetryBudget }
+        let made = RetryBudget()
+        knownRetryBudget = made
+        return made
+    }
 
     // MARK: Counters
 

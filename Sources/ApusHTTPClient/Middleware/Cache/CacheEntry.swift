@@ -6,11 +6,13 @@ struct CacheEntry: Sendable {
     var head: CachedResponse
     /// As the program sees it, without its codings.
     var body: [UInt8]
+    /// A digest of the credentials for which alone it holds; empty if it holds for everybody. Never in a file.
+    var partition = ""
 
     /// Which of its key's variants it is: a name made of what varies.
     var variant: String {
-        guard !head.varied.isEmpty else { return "-" }
-        let text = head.varied.map { "\($0.name)=\($0.digest)" }.joined(separator: "\n")
+        guard !head.varied.isEmpty || !partition.isEmpty else { return "-" }
+        let text = partition + head.varied.map { "\n\($0.name)=\($0.digest)" }.joined()
         return String(CacheDigest.hexadecimal(Array(text.utf8)).prefix(32))
     }
 

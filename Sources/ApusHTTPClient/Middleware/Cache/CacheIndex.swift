@@ -15,10 +15,9 @@ struct CacheIndex<Value: Sendable>: Sendable {
         var older: Int?
     }
 
-    /// Variants of one key beyond this replace the least recently used one, so that nobody can fill the cache with one URL.
-    static var variantLimit: Int { 8 }
-
     let limit: Int
+    /// Variants of one key beyond this replace the oldest one, so that nobody can fill the cache with one URL.
+    let variantLimit: Int
     private(set) var cost = 0
     private var nodes: [Node?] = []
     private var free: [Int] = []
@@ -27,7 +26,10 @@ struct CacheIndex<Value: Sendable>: Sendable {
     private var newest: Int?
     private var oldest: Int?
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, variantLimit: Int) {
+        self.limit = limit
+        self.variantLimit = variantLimit
+    }
 
     var count: Int { indices.count }
 
@@ -54,7 +56,7 @@ struct CacheIndex<Value: Sendable>: Sendable {
         var gone: [(Name, Value)] = []
         if let old = remove(name) { gone.append((name, old)) }
         guard cost <= limit else { return gone + [(name, value)] }
-        if let known = variants[name.key], known.count >= Self.variantLimit {
+        if let known = variants[name.key], known.count >= variantLimit {
             let first = Name(key: name.key, variant: known[0])
             if let old = remove(first) { gone.append((first, old)) }
         }
@@ -100,7 +102,7 @@ struct CacheIndex<Value: Sendable>: Sendable {
     /// Removes all.
     mutating func removeAll() -> [(name: Name, value: Value)] {
         let all = nodes.compactMap { $0 }.map { ($0.name, $0.value) }
-        self = CacheIndex(limit: limit)
+        self = CacheIndex(limit: limit, variantLimit: variantLimit)
         return all
     }
 

@@ -16,8 +16,6 @@ protocol CacheStore: Sendable {
     func remove(_ key: String) async throws
     func removeAll() async throws
     var statistics: CacheStoreStatistics { get }
-    /// Whether its calls need a thread: they are made behind the response then.
-    var isSlow: Bool { get }
 }
 
 struct CacheStoreStatistics: Sendable, Hashable {
@@ -36,9 +34,8 @@ final class MemoryStore: CacheStore {
     }
 
     private let state: Mutex<State>
-    let isSlow = false
 
-    init(limit: Int) { state = Mutex(State(index: CacheIndex(limit: limit))) }
+    init(limit: Int) { state = Mutex(State(index: CacheIndex(limit: limit, variantLimit: 64))) }
 
     func entries(_ key: String) -> [CacheEntry] { state.withLock { $0.index.entries(key).map(\.value) } }
 

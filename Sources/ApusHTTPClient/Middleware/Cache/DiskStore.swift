@@ -22,7 +22,6 @@ final class DiskStore: CacheStore {
     private let limit: Int
     private let state = Mutex(State())
     private let logger: Logger
-    let isSlow = true
 
     init(folder: CacheFolder, limit: Int, logger: Logger) {
         self.folder = folder
@@ -127,7 +126,7 @@ final class DiskStore: CacheStore {
 
     /// Looks what the folder has.
     private func open() -> CacheIndex<String> {
-        var index = CacheIndex<String>(limit: limit)
+        var index = CacheIndex<String>(limit: limit, variantLimit: 8)
         for file in folder.list() {
             let parts = file.name.dropLast(CacheFolder.suffix.count)
                 .split(separator: CacheFolder.separator, maxSplits: 1)
