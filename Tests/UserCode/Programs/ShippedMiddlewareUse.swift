@@ -16,7 +16,7 @@ enum ShippedMiddlewareUse {
             budget: RetryBudget(share: 0.1, minimum: 3, window: .seconds(10))
         )
         configuration.middleware = [
-            RequestLogging(level: .trace, failureLevel: .trace, headers: .values([.contentType])),
+            RequestLogging(headers: .values([.contentType])),
             cache,
             RateLimit(1_000, per: .seconds(1), burst: 10, scope: .all),
             ConcurrencyLimit(4),
