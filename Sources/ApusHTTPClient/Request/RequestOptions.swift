@@ -27,6 +27,8 @@ public struct RequestOptions: Sendable {
     /// When the request is sent again if it fails; nil for the session's ``ClientSession/Configuration/retry``,
     /// ``RetryPolicy/never`` for not at all.
     public var retry: RetryPolicy?
+    /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
+    public var observerContext: (any Sendable)?
 
     public init(
         decompress: Bool? = nil,
@@ -35,7 +37,8 @@ public struct RequestOptions: Sendable {
         omittedHeaders: [HTTPField.Name] = [],
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
         middleware: [any ClientMiddleware]? = nil,
-        retry: RetryPolicy? = nil
+        retry: RetryPolicy? = nil,
+        observerContext: (any Sendable)? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
@@ -44,6 +47,7 @@ public struct RequestOptions: Sendable {
         self.onUploadProgress = onUploadProgress
         self.middleware = middleware
         self.retry = retry
+        self.observerContext = observerContext
     }
 
     /// Whether something stands around a request with these options.

@@ -2,6 +2,7 @@ public import ApusNet
 public import ApusWire
 public import HTTPTypes
 public import Logging
+public import Tracing
 
 extension ClientSession {
     /// How a session behaves. Requests can override timeouts and redirects.
@@ -67,6 +68,13 @@ extension ClientSession {
         /// When a request that failed is sent again; nil for no more than the one resend on a connection that had died while it was idle.
         /// It stands outside of ``middleware``, so each attempt passes those. A request can have another.
         public var retry: RetryPolicy?
+        /// Told of what happens to requests: see ``SessionObserver``.
+        public var observers: [any SessionObserver] = []
+        /// Whether requests become spans of swift-distributed-tracing, one for each sending, and carry their context, as OpenTelemetry's
+        /// conventions for HTTP clients say. Without a tracer, here or bootstrapped, it costs nothing.
+        public var tracesRequests = true
+        /// Makes the spans; nil for the tracer that is bootstrapped when the session binds to its loop.
+        public var tracer: (any Tracer)?
 
         public init() {}
     }
