@@ -23,7 +23,7 @@ final class HostRecord {
     @exclusivity(unchecked) var users = 0
     /// `Host`, `User-Agent`, `Accept`, `Accept-Encoding` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
-    private let preparedFields: HTTPFields
+    let preparedFields: HTTPFields
 
     /// - Parameter isTrusted: whether the session's own secrets may go there.
     init(_ pooled: PooledHost, uri: URI, configuration: ClientSession.Configuration, isTrusted: Bool) {

@@ -33,13 +33,10 @@ enum SecretNames {
 extension ClientRequest {
     /// The fields that the request will be sent with, as far as they are known before: its own, the session's and the automatic ones.
     var effectiveHeaders: HTTPFields {
-        let configuration = exchange.core.configuration
-        var fields: HTTPFields = [.userAgent: configuration.userAgent, .accept: "*/*"]
-        if configuration.decompress { fields[.acceptEncoding] = ContentCoding.acceptEncoding }
-        var session = configuration.headers
-        if exchange.withholdsSecrets || !configuration.trusts(uri.origin) { session.removeSecrets() }
-        for field in session { fields[field.name] = nil }
-        for field in session { fields.append(field) }
+        // A host that cannot be asked is the exchange's error, when it comes to it.
+        var fields = (try? exchange.core.host(of: exchange))?.preparedFields ?? HTTPFields()
+        fields[.hostField] = nil
+        if exchange.withholdsSecrets || uri.origin != exchange.uri.origin { fields.removeSecrets() }
         for name in options.omittedHeaders { fields[name] = nil }
         if options.decompress == false { fields[.acceptEncoding] = nil }
         for field in headers { fields[field.name] = nil }
@@ -49,12 +46,12 @@ extension ClientRequest {
 }
 
 extension Exchange {
-    /// The secrets that the request was sent with.
+    /// The secrets that the request was sent with, once it has been.
     var sentSecrets: [HTTPField] {
         var sent = fields
-        // Ready-made lines have the session's fields.
-        if !prepared.isEmpty, core.configuration.trusts(uri.origin) {
-            for field in core.configuration.headers where sent[field.name] == nil { sent.append(field) }
+        // Ready-made lines have what the host's requests have in common.
+        if !prepared.isEmpty, let host = try? core.host(of: self) {
+            for field in host.preparedFields where sent[field.name] == nil { sent.append(field) }
         }
         return SecretNames.secrets(of: sent)
     }
