@@ -76,7 +76,9 @@ struct CircuitBreakerTests {
     @Test("while a trial is under way the others fail; one that is cancelled leaves its place to the next")
     func trials() async throws {
         let breaker = CircuitBreaker(failures: 1, openFor: .seconds(10))
-        let mock = MockTransport { request in request.path == "/down" ? .refused : MockResponse.text("ok").delayed(by: .seconds(5)) }
+        let mock = MockTransport { request in
+            request.path == "/down" ? .refused : MockResponse.text("ok").delayed(by: .seconds(5))
+        }
         try await withMock(around(breaker), mock) { session in
             _ = try? await session.get("http://host.example/down")
             try await sleep(for: .seconds(10))

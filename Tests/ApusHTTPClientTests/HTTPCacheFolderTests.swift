@@ -91,14 +91,18 @@ struct HTTPCacheFolderTests {
             try await withMock(around(second), mock) { session in
                 let response = try await session.get(Self.url)
                 let text = try await response.text()
-                #expect(text == "1" && response.cacheStatus == .hit && response.headers[.init("X-Odd")!] == "ü \u{1F600} …")
+                #expect(
+                    text == "1" && response.cacheStatus == .hit && response.headers[.init("X-Odd")!] == "ü \u{1F600} …"
+                )
                 let german = try await fetch(session, Self.url, [.acceptLanguage: "de"])
                 #expect(german == "2 hit")
                 let other = try await fetch(session, Self.url, [.acceptLanguage: "fr"])
                 #expect(other == "3 miss")
                 try await second.flush()
             }
-            #expect(first.statistics.stored == 2 && second.statistics.entries == 3 && second.statistics.writeFailures == 0)
+            #expect(
+                first.statistics.stored == 2 && second.statistics.entries == 3 && second.statistics.writeFailures == 0
+            )
             let names = Self.names(in: folder)
             #expect(names.count == 3, "\(names)")
             #expect(Self.mode(of: folder) == 0o700)
@@ -143,7 +147,9 @@ struct HTTPCacheFolderTests {
         }
     }
 
-    @Test("a file that is damaged anywhere, cut off anywhere, or somebody else's is dropped, and nothing of it is given")
+    @Test(
+        "a file that is damaged anywhere, cut off anywhere, or somebody else's is dropped, and nothing of it is given"
+    )
     func damaged() async throws {
         let entry = CacheEntry(
             head: CachedResponse(
@@ -172,7 +178,9 @@ struct HTTPCacheFolderTests {
         #expect(CacheEntry(encoded: encoded + [0]) == nil && CacheEntry(encoded: []) == nil)
         var random = SplitMix(seed: 4)
         for _ in 0..<1_000 {
-            let noise = (0..<Int.random(in: 0..<200, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let noise = (0..<Int.random(in: 0..<200, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             #expect(CacheEntry(encoded: noise) == nil)
         }
     }
@@ -261,7 +269,8 @@ struct HTTPCacheFolderTests {
                 _ = try await fetch(session, "http://host.example/b")
                 try await cache.flush()
                 let seen = [
-                    try await fetch(session, "http://host.example/a"), try await fetch(session, "http://host.example/b"),
+                    try await fetch(session, "http://host.example/a"),
+                    try await fetch(session, "http://host.example/b"),
                 ]
                 #expect(seen == ["1 hit", "3 miss"])
                 try await cache.flush()
@@ -320,7 +329,9 @@ struct HTTPCacheFolderTests {
         }
     }
 
-    @Test("a request that is cancelled while a file is read ends, and the loop's end waits for no write that has not begun")
+    @Test(
+        "a request that is cancelled while a file is read ends, and the loop's end waits for no write that has not begun"
+    )
     func cancelled() async throws {
         try await withScratchFolder { folder in
             let cache = Self.cache(folder)
@@ -356,7 +367,9 @@ struct CacheIndexTests {
                     let cost = Int.random(in: 0...40, using: &random) + (step % 97 == 0 ? 200 : 0)
                     let gone = index.insert(name, step, cost: cost)
                     var expected: Set<Int> = []
-                    if let old = model.firstIndex(where: { $0.name == name }) { expected.insert(model.remove(at: old).value) }
+                    if let old = model.firstIndex(where: { $0.name == name }) {
+                        expected.insert(model.remove(at: old).value)
+                    }
                     ages.removeAll { $0 == name }
                     if cost > 100 {
                         expected.insert(step)

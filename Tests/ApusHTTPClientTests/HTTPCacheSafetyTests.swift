@@ -17,7 +17,8 @@ struct HTTPCacheSafetyTests {
         MockTransport { request in
             var headers: HTTPFields = [.cacheControl: directives]
             if let vary { headers[.vary] = vary }
-            let user = [.authorization, .cookie, HTTPField.Name("X-Api-Key")!].compactMap { request.headers[$0] }.joined()
+            let user = [.authorization, .cookie, HTTPField.Name("X-Api-Key")!].compactMap { request.headers[$0] }
+                .joined()
             return .text("for \(user.isEmpty ? "all" : user)", headers: headers)
         }
     }
@@ -33,7 +34,9 @@ struct HTTPCacheSafetyTests {
             for user in ["ada", "ada", "bob", nil, nil, "ada"] {
                 seen.append(try await fetch(session, Self.url, user.map { [field: $0] } ?? [:]))
             }
-            #expect(seen == ["for ada miss", "for ada miss", "for bob miss", "for all miss", "for all hit", "for ada miss"])
+            #expect(
+                seen == ["for ada miss", "for ada miss", "for bob miss", "for all miss", "for all hit", "for ada miss"]
+            )
             #expect(cache.statistics.entries == 1)
         }
     }
@@ -49,7 +52,8 @@ struct HTTPCacheSafetyTests {
             }
             #expect(
                 seen == [
-                    "for ada miss", "for ada hit", "for bob miss", "for all miss", "for all hit", "for bob hit", "for ada hit",
+                    "for ada miss", "for ada hit", "for bob miss", "for all miss", "for all hit", "for bob hit",
+                    "for ada hit",
                 ]
             )
             // A change is one for all.
@@ -113,7 +117,9 @@ struct HTTPCacheSafetyTests {
         #expect(cache.statistics.entries == 0)
     }
 
-    @Test("a response that sets a cookie begins somebody's session: it is kept only if it is public, and never with the cookie")
+    @Test(
+        "a response that sets a cookie begins somebody's session: it is kept only if it is public, and never with the cookie"
+    )
     func cookies() async throws {
         for (directives, isKept) in [("max-age=600", false), ("max-age=600, public", true)] {
             let mock = MockTransport { _ in
@@ -198,7 +204,10 @@ struct HTTPCacheSafetyTests {
         return [
             Broken(name: "cut off", response: whole.broken(after: 30_000)),
             Broken(name: "cut off before its first byte", response: whole.broken(after: 0)),
-            Broken(name: "cut off in chunks", response: MockResponse.pieces([[1], [2], [3]], headers: lasting).broken(after: 2)),
+            Broken(
+                name: "cut off in chunks",
+                response: MockResponse.pieces([[1], [2], [3]], headers: lasting).broken(after: 2)
+            ),
             Broken(name: "gzip that ends too early", response: cutGzip),
             Broken(name: "gzip that is damaged", response: flipped),
             Broken(

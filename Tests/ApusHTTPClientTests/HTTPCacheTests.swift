@@ -52,7 +52,10 @@ struct HTTPCacheTests {
             try await sleep(for: .seconds(59))
             let response = try await session.get("http://host.example/path")
             #expect(response.cacheStatus == .hit && response.age == .seconds(59))
-            #expect(response.headers[.init("X-A")!] == "kept" && response.headers[.contentType] == "text/plain; charset=utf-8")
+            #expect(
+                response.headers[.init("X-A")!] == "kept"
+                    && response.headers[.contentType] == "text/plain; charset=utf-8"
+            )
             #expect(response.uri.path == "/path" && response.method == .get && response.contentLength == 1)
             seen.append(try await response.text())
             try await sleep(for: .seconds(1))
@@ -72,7 +75,10 @@ struct HTTPCacheTests {
     func validates() async throws {
         let mock = MockTransport { request in
             guard request.headers[.ifNoneMatch] == "\"a\"" else {
-                return .text("body", headers: [.eTag: "\"a\"", .cacheControl: "max-age=10", .lastModified: httpDate(-100)])
+                return .text(
+                    "body",
+                    headers: [.eTag: "\"a\"", .cacheControl: "max-age=10", .lastModified: httpDate(-100)]
+                )
             }
             #expect(request.headers[.ifModifiedSince] == httpDate(-100))
             return .status(.notModified, headers: [.eTag: "\"a\"", .cacheControl: "max-age=100", .init("X-New")!: "1"])
@@ -100,7 +106,9 @@ struct HTTPCacheTests {
         let mock = MockTransport { request in
             let now = tag.withLock { $0 }
             // A broken server: it confirms whatever it is asked, with another tag.
-            if request.headers[.ifNoneMatch] == "\"broken\"" { return .status(.notModified, headers: [.eTag: "\"other\""]) }
+            if request.headers[.ifNoneMatch] == "\"broken\"" {
+                return .status(.notModified, headers: [.eTag: "\"other\""])
+            }
             return .text(now, headers: [.eTag: now, .cacheControl: "no-cache"])
         }
         try await withMock(around(memoryCache()), mock) { session in
@@ -164,7 +172,9 @@ struct HTTPCacheTests {
             }
         }
         try await withMock(around(memoryCache()), mock) { session in
-            let urls = ["http://host.example/fails", "http://host.example/a", "http://host.example/b", "http://other.example/c"]
+            let urls = [
+                "http://host.example/fails", "http://host.example/a", "http://host.example/b", "http://other.example/c",
+            ]
             for url in urls { _ = try await fetch(session, url) }
             _ = try await session.post(urls[0])
             _ = try await session.post(urls[1])
@@ -178,7 +188,8 @@ struct HTTPCacheTests {
     func race() async throws {
         let mock = MockTransport { request in
             request.method == .get
-                ? MockResponse.text("old", headers: [.cacheControl: "max-age=60"]).delayed(by: .seconds(5)) : .status(.ok)
+                ? MockResponse.text("old", headers: [.cacheControl: "max-age=60"]).delayed(by: .seconds(5))
+                : .status(.ok)
         }
         try await withMock(around(memoryCache()), mock) { session in
             let slow = EventLoop.spawn { try await fetch(session) }
@@ -190,7 +201,9 @@ struct HTTPCacheTests {
         }
     }
 
-    @Test("where the server fails, a kept response stands in for as long as was said, and not where it must be validated")
+    @Test(
+        "where the server fails, a kept response stands in for as long as was said, and not where it must be validated"
+    )
     func staleIfError() async throws {
         let answer = Mutex<MockResponse?>(nil)
         let mock = MockTransport { request in
@@ -227,8 +240,11 @@ struct HTTPCacheTests {
         let count = Counter()
         let mock = MockTransport { _ in
             count.add()
-            return MockResponse.text("\(count.value)", headers: [.cacheControl: "max-age=10, stale-while-revalidate=100"])
-                .delayed(by: .seconds(2))
+            return MockResponse.text(
+                "\(count.value)",
+                headers: [.cacheControl: "max-age=10, stale-while-revalidate=100"]
+            )
+            .delayed(by: .seconds(2))
         }
         try await withMock(around(memoryCache()), mock) { session in
             _ = try await fetch(session)
@@ -249,7 +265,8 @@ struct HTTPCacheTests {
         let mock = MockTransport { request in
             let lasting: HTTPFields = [.cacheControl: "max-age=60"]
             return switch request.path {
-            case "/moved": MockResponse(status: .movedPermanently, headers: [.location: "/404", .cacheControl: "max-age=60"])
+            case "/moved":
+                MockResponse(status: .movedPermanently, headers: [.location: "/404", .cacheControl: "max-age=60"])
             case "/404": .text("no", status: .notFound, headers: lasting)
             default: .status(.noContent, headers: lasting)
             }

@@ -38,11 +38,16 @@ struct RequestLoggingTests {
         )
         #expect(
             log.texts(.warning) == [
-                "GET http://h.example/503: 503 in 0 ms", "GET http://h.example/down: failed (connectionRefused) in 0 ms",
+                "GET http://h.example/503: 503 in 0 ms",
+                "GET http://h.example/down: failed (connectionRefused) in 0 ms",
             ]
         )
         #expect(log.everything.count == 5)
-        #expect(log.metadata.contains { $0.contains("status: 200") && $0.contains("milliseconds: 12") && $0.contains("redirects: 1") })
+        #expect(
+            log.metadata.contains {
+                $0.contains("status: 200") && $0.contains("milliseconds: 12") && $0.contains("redirects: 1")
+            }
+        )
     }
 
     @Test("no secret is logged, however much was asked for", arguments: [false, true])
@@ -90,7 +95,10 @@ struct RequestLoggingTests {
     func headers() async throws {
         let log = LogRecorder()
         for headers in [RequestLogging.Headers.none, .names] {
-            try await withMock(around(RequestLogging(logger: log.logger, headers: headers)), MockTransport([.text("ok")])) {
+            try await withMock(
+                around(RequestLogging(logger: log.logger, headers: headers)),
+                MockTransport([.text("ok")])
+            ) {
                 _ = try await $0.get("http://h.example/", headers: ["X-A": "value"]).bytes()
             }
         }

@@ -18,7 +18,9 @@ struct RetryPolicyTests {
     /// Waits of exactly a second, two, four…
     private static let exact = Backoff(initial: .seconds(1), maximum: .seconds(8), jitter: .none)
 
-    @Test("C25: statuses that pass and errors before a response are retried, with waits that grow, and the answer says how often")
+    @Test(
+        "C25: statuses that pass and errors before a response are retried, with waits that grow, and the answer says how often"
+    )
     func retries() async throws {
         let script: [MockResponse] = [
             .status(.serviceUnavailable), .refused, .disconnected, .status(.tooManyRequests), .text("at last"),
@@ -81,7 +83,12 @@ struct RetryPolicyTests {
             Method(method: .post, answer: .status(.serviceUnavailable), requests: 1),
             Method(method: .patch, answer: .status(.serviceUnavailable), requests: 1),
             Method(method: .post, answer: .disconnected, requests: 1),
-            Method(method: .post, answer: .status(.internalServerError), headers: ["idempotency-key": "1"], requests: 2),
+            Method(
+                method: .post,
+                answer: .status(.internalServerError),
+                headers: ["idempotency-key": "1"],
+                requests: 2
+            ),
             Method(method: .post, answer: .disconnected, retriesEveryMethod: true, requests: 2),
             Method(method: .get, answer: .status(.notFound), requests: 1),
             Method(method: .get, answer: .status(.notImplemented), requests: 1),
@@ -285,7 +292,9 @@ struct RetryPolicyTests {
         try await withMock(configuration, mock) { _ = try await $0.get(Self.url).bytes() }
         #expect(passed.value == 3)
         let second = MockTransport([.status(.serviceUnavailable), .text("ok")])
-        try await withMock(around(count, RetryPolicy(backoff: .none)), second) { _ = try await $0.get(Self.url).bytes() }
+        try await withMock(around(count, RetryPolicy(backoff: .none)), second) {
+            _ = try await $0.get(Self.url).bytes()
+        }
         #expect(passed.value == 4)
     }
 

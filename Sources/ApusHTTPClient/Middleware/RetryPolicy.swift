@@ -150,7 +150,9 @@ public struct RetryPolicy: ClientMiddleware {
         if let left = request.remainingTime, left <= wait { return nil }
         // Last, since it takes one.
         guard budget.takeRetry(at: request.exchange.core.loop.currentTime()) else {
-            request.exchange.core.configuration.logger.debug("\(request): not retried, since the retry budget is used up")
+            request.exchange.core.configuration.logger.debug(
+                "\(request): not retried, since the retry budget is used up"
+            )
             return nil
         }
         return wait

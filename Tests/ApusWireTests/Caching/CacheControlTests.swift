@@ -40,7 +40,9 @@ import Testing
         var random = SplitMix(seed: 9)
         let alphabet = Array("max-age=no store,\"\\;60private*\t\u{80}".utf8)
         for _ in 0..<2_000 {
-            let bytes = (0..<Int.random(in: 0..<60, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+            let bytes = (0..<Int.random(in: 0..<60, using: &random)).map { _ in
+                alphabet.randomElement(using: &random) ?? 0
+            }
             let read = CacheControl([String(decoding: bytes, as: UTF8.self)])
             #expect((read.maxAge ?? 0) >= 0)
         }

@@ -44,7 +44,9 @@ private func decide(_ response: CachedResponse, after seconds: Int, _ request: S
         #expect(response(["Last-Modified": date(start - 100_000_000)]).freshness == 86_400, "no more than a day")
         #expect(response(["Last-Modified": date(start + 1_000)]).freshness == 0)
         #expect(response(["Last-Modified": date(start - 1_000)], status: 500).freshness == 0)
-        #expect(response(["Last-Modified": date(start - 1_000), "Cache-Control": "public"], status: 500).freshness == 100)
+        #expect(
+            response(["Last-Modified": date(start - 1_000), "Cache-Control": "public"], status: 500).freshness == 100
+        )
         #expect(response(["Cache-Control": "s-maxage=60"]).freshness == 0, "only for shared caches")
     }
 

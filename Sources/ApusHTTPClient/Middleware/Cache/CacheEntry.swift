@@ -17,7 +17,9 @@ struct CacheEntry: Sendable {
     }
 
     /// About how much memory it takes.
-    var cost: Int { body.count + 512 + head.fields.reduce(0) { $0 + $1.name.rawName.utf8.count + $1.value.utf8.count + 96 } }
+    var cost: Int {
+        body.count + 512 + head.fields.reduce(0) { $0 + $1.name.rawName.utf8.count + $1.value.utf8.count + 96 }
+    }
 }
 
 // How an entry is written to a file: a mark, a checksum of all that follows, the lengths of head and body, and these. Numbers are
@@ -72,7 +74,9 @@ extension CacheEntry {
         else { return nil }
         var fields = HTTPFields()
         for _ in 0..<fieldCount {
-            guard let name = reader.text().flatMap({ HTTPField.Name($0) }), let value = reader.slice() else { return nil }
+            guard let name = reader.text().flatMap({ HTTPField.Name($0) }), let value = reader.slice() else {
+                return nil
+            }
             fields.append(HTTPField(name: name, value: value))
         }
         guard let variedCount = reader.number(bytes: 4) else { return nil }

@@ -19,7 +19,9 @@ extension ClientResponse {
     /// How old the response says it is (RFC 9111 §5.1), which is how long it has been in caches, this side's included; nil if it does not
     /// say.
     public var age: Duration? {
-        guard let text = head.block.first("age"), !text.isEmpty, text.utf8.allSatisfy({ $0 &- 0x30 < 10 }) else { return nil }
+        guard let text = head.block.first("age"), !text.isEmpty, text.utf8.allSatisfy({ $0 &- 0x30 < 10 }) else {
+            return nil
+        }
         return .seconds(CacheControl.seconds(text))
     }
 }

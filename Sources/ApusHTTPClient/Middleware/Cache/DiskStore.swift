@@ -108,7 +108,9 @@ final class DiskStore: CacheStore {
                 defer { state.hasLogged = true }
                 return !state.hasLogged
             }
-            if isFirst { logger.notice("A response could not be written to the cache, which goes on without: \(error)") }
+            if isFirst {
+                logger.notice("A response could not be written to the cache, which goes on without: \(error)")
+            }
         }
     }
 

@@ -62,7 +62,9 @@ extension HTTPCache {
         if !values.isEmpty { return CacheControl(values) }
         var control = CacheControl()
         // RFC 9111 §5.4: what Cache-Control was before there was one.
-        if let pragma { control.noCache = request.headers.values(pragma).contains { $0.lowercased().contains("no-cache") } }
+        if let pragma {
+            control.noCache = request.headers.values(pragma).contains { $0.lowercased().contains("no-cache") }
+        }
         return control
     }
 
@@ -187,7 +189,9 @@ extension HTTPCache {
             let response = try await validate(entry, lookup, next)
             guard [500, 502, 503, 504].contains(response.head.statusCode), clock.now < limit else { return response }
             response.release()
-        } catch let error as ClientError where CircuitBreaker.defaultErrors.contains(error.code) || error.code == .circuitOpen {
+        } catch let error as ClientError
+            where CircuitBreaker.defaultErrors.contains(error.code) || error.code == .circuitOpen
+        {
             guard clock.now < limit else { throw error }
         }
         return try await serve(entry, lookup, .stale)
@@ -245,7 +249,9 @@ extension HTTPCache {
         else { return response }
         let control = CacheControl(fields.values(.cacheControl))
         let isPartitioned = lookup.isPartitioned && isKnown && !control.isPublic
-        if !isPartitioned, !actual.isEmpty, names.contains(where: { name in Self.isSecret(name, actual) }) { return response }
+        if !isPartitioned, !actual.isEmpty, names.contains(where: { name in Self.isSecret(name, actual) }) {
+            return response
+        }
         // Its end would be the end of the connection, which may also be that of a server or of a cable.
         guard head.contentLength != nil || head.isChunked || head.statusCode == 204 else { return response }
         guard head.contentLength ?? 0 <= entryLimit else { return response }
