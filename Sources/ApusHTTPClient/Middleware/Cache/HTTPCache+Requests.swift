@@ -68,11 +68,11 @@ extension HTTPCache {
         return control
     }
 
-    /// Whether the caller has a cache of its own, or wants a part.
+    /// Whether the caller has a cache of its own, wants a part, or wants it from somebody else than the URL says.
     private static func hasConditions(_ fields: HTTPFields) -> Bool {
         fields.contains { field in
             switch field.name {
-            case .range, .ifRange, .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince: true
+            case .range, .ifRange, .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince, .hostField: true
             default: false
             }
         }
