@@ -10,7 +10,7 @@ public import HTTPTypes
 //              unexpectedContentType, authenticationFailed
 //   the proxy  proxyFailed, proxyRefused, proxyAuthenticationRequired, proxyMalformed
 //   the world  unknownHost, addressRefused, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout,
-//              acquireTimeout, totalTimeout
+//              acquireTimeout, totalTimeout, circuitOpen
 
 /// What went wrong with a request.
 ///
@@ -27,6 +27,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
             case proxyFailed, proxyRefused, proxyAuthenticationRequired, proxyMalformed
             case unknownHost, addressRefused, connectionFailed, tlsFailed
             case connectTimeout, writeTimeout, headTimeout, idleTimeout, acquireTimeout, totalTimeout
+            case circuitOpen
         }
 
         private var kind: Kind
@@ -114,6 +115,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let acquireTimeout = Code(kind: .acquireTimeout)
         /// ``Timeouts/total`` passed.
         public static let totalTimeout = Code(kind: .totalTimeout)
+        /// The host has failed so often that a ``CircuitBreaker`` leaves it alone for a while: the request was not sent.
+        public static let circuitOpen = Code(kind: .circuitOpen)
 
         public var description: String { kind.rawValue }
     }

@@ -106,6 +106,8 @@ enum Rules {
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
         "Sources/ApusHTTPClient/Proxy/ProcessEnvironment.swift",  // getenv
+        "Sources/ApusHTTPClient/Middleware/Cache/CacheFolder.swift",
+        "Sources/ApusHTTPClient/Middleware/WallClock.swift",  // time
         "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",

@@ -96,7 +96,7 @@ final class Exchange: @unchecked Sendable {
         limits = timeouts.map { StageLimits($0) } ?? core.defaultLimits
         self.redirects = redirects ?? core.configuration.redirects
         authenticates = core.authenticates
-        hasMiddleware = options?.options.middleware.map { !$0.isEmpty } ?? core.hasMiddleware
+        hasMiddleware = options?.options.hasMiddleware(core) ?? core.hasMiddleware
     }
 
     /// Takes over what holds for all of a caller's request, whose next exchange this is.

@@ -23,7 +23,7 @@ final class HostRecord {
     @exclusivity(unchecked) var users = 0
     /// `Host`, `User-Agent`, `Accept`, `Accept-Encoding` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
-    private let preparedFields: HTTPFields
+    let preparedFields: HTTPFields
     /// What the proxy gets that passes the requests on. They are no secrets of the server's: a redirect elsewhere does not lose them.
     private let proxyFields: HTTPFields
 

@@ -32,6 +32,9 @@ public struct RequestOptions: Sendable {
     /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
     /// empty list for nothing.
     public var middleware: [any ClientMiddleware]?
+    /// When the request is sent again if it fails; nil for the session's ``ClientSession/Configuration/retry``,
+    /// ``RetryPolicy/never`` for not at all.
+    public var retry: RetryPolicy?
     /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
     public var observerContext: (any Sendable)?
     /// The proxy of this request and its redirects; nil for the session's ``ClientSession/Configuration/proxy``, ``Proxy/direct`` for none.
@@ -44,6 +47,7 @@ public struct RequestOptions: Sendable {
         omittedHeaders: [HTTPField.Name] = [],
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
         middleware: [any ClientMiddleware]? = nil,
+        retry: RetryPolicy? = nil,
         cookies: RequestCookies = [:],
         siteForCookies: URI? = nil,
         isNavigation: Bool = false,
@@ -59,8 +63,16 @@ public struct RequestOptions: Sendable {
         self.cookies = cookies
         self.siteForCookies = siteForCookies
         self.isNavigation = isNavigation
+        self.retry = retry
         self.observerContext = observerContext
         self.proxy = proxy
+    }
+
+    /// Whether something stands around a request with these options.
+    func hasMiddleware(_ core: SessionCore) -> Bool {
+        if retry != nil { return true }
+        guard let middleware else { return core.hasMiddleware }
+        return !middleware.isEmpty || core.configuration.retry != nil
     }
 }
 

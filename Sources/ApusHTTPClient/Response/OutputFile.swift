@@ -17,6 +17,7 @@ final class OutputFile: Sendable {
     typealias Writer = @Sendable (Int32, UnsafeRawPointer, Int) -> Int
 
     private let path: String
+    /// Who may do what with the file, less what umask(2) takes away.
     private let mode: mode_t
     private let writer: Writer
     private let state = Mutex(State())

@@ -90,6 +90,9 @@ extension ClientSession {
         public var cookieJar: CookieJar?
         /// What stands around each exchange, the outermost first: see ``ClientMiddleware``. A request can have a list of its own.
         public var middleware: [any ClientMiddleware] = []
+        /// When a request that failed is sent again; nil for no more than the one resend on a connection that had died while it was idle.
+        /// It stands outside of ``middleware``, so each attempt passes those. A request can have another.
+        public var retry: RetryPolicy?
         /// Told of what happens to requests: see ``SessionObserver``.
         public var observers: [any SessionObserver] = []
         /// Whether requests become spans of swift-distributed-tracing, one for each sending, and carry their context, as OpenTelemetry's

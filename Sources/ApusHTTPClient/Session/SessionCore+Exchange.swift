@@ -55,7 +55,10 @@ extension SessionCore {
 
     @inline(never)
     private func sendThroughMiddleware(_ exchange: Exchange) async throws -> ClientResponse {
-        let list = exchange.options?.options.middleware ?? configuration.middleware
+        let options = exchange.options?.options
+        var list = options?.middleware ?? configuration.middleware
+        // The outermost: each attempt is one for the others.
+        if let retry = options?.retry ?? configuration.retry { list.insert(retry, at: 0) }
         return try await ClientRequest.Next(list[...])(ClientRequest(exchange))
     }
 
@@ -233,6 +236,7 @@ extension SessionCore {
             throw describe(error, exchange)
         }
         host.counters.resends &+= 1
+        knownRetryBudget?.noteRetry(at: loop.currentTime())
         configuration.logger.debug(
             "\(exchange.method) \(exchange.uri.redacted): the server had closed the idle connection; sending again"
         )

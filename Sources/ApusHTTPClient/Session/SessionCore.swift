@@ -34,6 +34,8 @@ final class SessionCore: @unchecked Sendable {
     /// Of hosts that were forgotten.
     private var pastCounters = RequestCounters()
     var hops = 0
+    /// Of all retry policies of the session that have none of their own; nil before the first.
+    private(set) var knownRetryBudget: RetryBudget?
 
     init(
         loop: EventLoop,
@@ -45,7 +47,7 @@ final class SessionCore: @unchecked Sendable {
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
         authenticates = configuration.netrc != nil || configuration.auth?.digest != nil
-        hasMiddleware = !configuration.middleware.isEmpty
+        hasMiddleware = !configuration.middleware.isEmpty || configuration.retry != nil
         tracing = RequestTracing(configuration)
         isObserved = !configuration.observers.isEmpty || tracing != nil
         givenProfile = ConnectionProfile(configuration, replacement: connector)
@@ -70,6 +72,13 @@ final class SessionCore: @unchecked Sendable {
 
     /// Whether there was a request.
     var isUsed: Bool { !hosts.isEmpty }
+
+    var retryBudget: RetryBudget {
+        if let knownRetryBudget { return knownRetryBudget }
+        let made = RetryBudget()
+        knownRetryBudget = made
+        return made
+    }
 
     // MARK: Counters
 

@@ -37,6 +37,7 @@ nonisolated let uses: [(String, Use)] = [
     ("response", { try await ResponseUse.run($0) }),
     ("cookies", { try await CookieUse.run($0) }),
     ("middleware", { try await MiddlewareUse.run($0) }),
+    ("shipped middleware", { try await ShippedMiddlewareUse.run($0) }),
     ("observers", { try await ObserverUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
