@@ -21,7 +21,8 @@ struct FutexLock: ~Copyable, Sendable {
     @inlinable
     @inline(__always)
     borrowing func lock() {
-        if !word.compareExchange(expected: Self.free, desired: Self.held, ordering: .acquiring).exchanged { lockLater() }
+        let (isMine, _) = word.compareExchange(expected: Self.free, desired: Self.held, ordering: .acquiring)
+        if !isMine { lockLater() }
     }
 
     @inlinable
