@@ -110,7 +110,7 @@ struct ProcessTests {
         let result = try await play("fork-storm")
         let lines = result.output.split(separator: "\n")
         #expect(lines.count == 12, "\(result)")
-        #expect(lines.allSatisfy { $0.hasSuffix(": 0 of 20 failed") }, "\(result)")
+        #expect(lines.allSatisfy { $0.hasSuffix(": 0 of 10 failed") }, "\(result)")
     }
 
     @Test("A61: the tasks of a loop are told to the main actor though Swift's pool is busy")

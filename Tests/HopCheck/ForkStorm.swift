@@ -9,11 +9,13 @@ extension Scene {
         case firstTask, spawnedTask, groupChild, callback, offload, secondLoop
     }
 
-    private static let rounds = 20
+    private static let rounds = 10
 
     /// Forks from everywhere, with debug mode and without, and says which children did not end well.
     static func forkStorm() -> Int32 {
-        play {
+        // Beside other tests a minute would not do.
+        alarm(240)
+        return play {
             for debug in [false, true] {
                 for origin in Origin.allCases {
                     var bad = 0
@@ -28,6 +30,8 @@ extension Scene {
         var options = EventLoop.Options()
         options.debug = debug
         options.signals = .none
+        // It waits for its children, and is to say nothing of that.
+        options.blockThreshold = .seconds(3_600)
         return try EventLoop.run(options) {
             switch origin {
             case .firstTask: return forkOnce(debug: debug)
@@ -54,10 +58,12 @@ extension Scene {
     /// In the child: threads start tasks on a loop, cancel them and wait for them, while the loop does so too.
     private static func meetAtLocks(debug: Bool) -> Int32 {
         // A child that hangs ends, and is counted.
-        alarm(20)
+        alarm(60)
         var options = EventLoop.Options()
         options.debug = debug
         options.signals = .none
+        // It waits for its children, and is to say nothing of that.
+        options.blockThreshold = .seconds(3_600)
         do {
             return try EventLoop.run(options) {
                 guard let loop = EventLoop.current else { return 1 }
@@ -66,7 +72,7 @@ extension Scene {
                         try await offload {
                             let task = loop.spawn { number }
                             if number % 3 == 0 { task.cancel() }
-                            _ = try task.wait(timeout: .seconds(10))
+                            _ = try task.wait(timeout: .seconds(50))
                         }
                     }
                 }

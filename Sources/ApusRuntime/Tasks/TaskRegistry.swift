@@ -102,7 +102,7 @@ class TaskRecord: @unchecked Sendable {
     let creation: TaskCreation?
     private let lock = FutexLock()
     // Two threads never have it at once, which the runtime's check would not see.
-    @exclusivity(unchecked) private var state = State()
+    @exclusivity(unchecked) private final var state = State()
 
     @inline(__always)
     private func withState<Result>(_ body: (inout State) -> Result) -> Result {
