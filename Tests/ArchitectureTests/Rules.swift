@@ -74,7 +74,6 @@ enum Rules {
         "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid
         "Sources/ApusRuntime/Loop/EventLoop+Handles.swift",  // EPERM, EEXIST
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
-        "Sources/ApusRuntime/Loop/ForkSafeLock.swift",  // pthread_mutex
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
         "Sources/ApusRuntime/Loop/MainQueue.swift",
         "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
