@@ -60,6 +60,10 @@ extension SessionCore {
                     "More than \(exchange.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere."
                 )
             }
+            // One of the two may be somebody else's, who got a line into the head.
+            guard !response.head.block.values("location").contains(where: { $0 != location }) else {
+                throw exchange.error(.invalidRedirect, "The server redirects to several places at once.")
+            }
             let next = try redirected(exchange, status: response.head.statusCode, to: location)
             next.totalDeadline = exchange.totalDeadline
             next.moments.called = exchange.moments.called
@@ -153,6 +157,7 @@ extension SessionCore {
             throw describe(error, exchange)
         }
         do {
+            try connection.checkSilence(exchange)
             return try await attempt(exchange, on: connection)
         } catch {
             return try await recover(from: error, on: connection, exchange, host)
@@ -181,6 +186,7 @@ extension SessionCore {
         do {
             let fresh = try await replace(failed, exchange)
             do {
+                try fresh.checkSilence(exchange)
                 return try await attempt(exchange, on: fresh)
             } catch {
                 exchange.progress = fresh.hasReceived ? .head : .request
