@@ -110,11 +110,11 @@ final class Exchange: @unchecked Sendable {
     }
 
     /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.
-    private static let smallBodySize = 64 * 1024
+    static let smallBodySize = 64 * 1024
 
     private static func uploadPlan(_ body: RequestBody, _ options: RequestOptions?) -> UploadPlan? {
         if case .bytes(let bytes) = body.content, bytes.count <= smallBodySize, options?.expectContinue == nil,
-            options?.onUploadProgress == nil
+            options?.onUploadProgress == nil, options?.compression == nil || bytes.isEmpty
         {
             return nil
         }

@@ -111,6 +111,10 @@ extension SessionCore {
                     "More than \(exchange.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere."
                 )
             }
+            // One of the two may be somebody else's, who got a line into the head.
+            guard !response.head.block.values("location").contains(where: { $0 != location }) else {
+                throw exchange.error(.invalidRedirect, "The server redirects to several places at once.")
+            }
             let next = try redirected(exchange, response, to: location)
             exchange.tell { $0.requestRedirected($1, response, to: next.uri) }
             exchange = next
@@ -214,6 +218,7 @@ extension SessionCore {
             throw describe(error, exchange)
         }
         do {
+            try connection.checkSilence(exchange)
             return try await attempt(exchange, on: connection)
         } catch {
             return try await recover(from: error, on: connection, exchange, host)
@@ -243,6 +248,7 @@ extension SessionCore {
         do {
             let fresh = try await replace(failed, exchange)
             do {
+                try fresh.checkSilence(exchange)
                 return try await attempt(exchange, on: fresh)
             } catch {
                 exchange.progress = fresh.hasReceived ? .head : .request
