@@ -8,7 +8,7 @@ import Testing
 
 /// Many requests, anything may go wrong, and nothing may be left.
 ///
-/// `APUS_ENDURANCE=1` runs 100,000.
+/// `APUS_ENDURANCE=1` runs 100,000, and looks at the heap too: then no other test may run beside it.
 @Suite("Endurance", .serialized)
 struct EnduranceTests {
     private static let isLong = ProcessInfo.processInfo.environment["APUS_ENDURANCE"] == "1"
@@ -115,6 +115,8 @@ struct EnduranceTests {
 
     @Test("the heap does not grow from phase to phase, each of which ends at rest with a closed session")
     func growth() async throws {
+        // Other tests beside it move more than it looks for.
+        guard Self.isLong else { return }
         let seed: UInt64 = 4_711
         // 11 bytes lost by each of 3,000 requests would be more than the slack; among 60,000 (as long) half a byte would.
         let (count, slack) = (Self.count / 10, 32 * 1024)
