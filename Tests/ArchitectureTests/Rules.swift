@@ -79,7 +79,7 @@ enum Rules {
         "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
-        "Sources/ApusRuntime/Tasks/BlockingOutcome.swift",
+        "Sources/ApusRuntime/Tasks/BlockingEnd.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",
         "Sources/ApusRuntime/Signals/Signal.swift",  // the numbers
         "Sources/ApusRuntime/Signals/SignalListener.swift",

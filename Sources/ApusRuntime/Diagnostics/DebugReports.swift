@@ -26,9 +26,9 @@ enum DebugReports {
     /// Waits until what was added so far is written.
     static func finish() {
         guard state.withLock({ $0.isRunning }) else { return }
-        let written = BlockingOutcome<Void>()
-        add { written.fill(.success(())) }
-        _ = written.wait(timeout: nil)
+        let written = BlockingEnd()
+        add { written.comes() }
+        _ = written.wait(until: .max)
     }
 
     private static func run() {

@@ -175,6 +175,7 @@ extension EventLoop {
         // The loop itself stays, since tasks may reach it; what it had grown to does not.
         state.pointee.timers = TimerQueue()
         state.pointee.events = []
+        state.pointee.inboxBuffer = []
         state.pointee.scratch?.deallocate()
         state.pointee.scratch = nil
         // Taken before the inbox closes: from then on another thread's job may run at once on ``shared``'s thread, as this

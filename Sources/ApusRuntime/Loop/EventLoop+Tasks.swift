@@ -39,11 +39,11 @@ extension EventLoop {
         caller?.beginExternalWork()
         defer { caller?.endExternalWork() }
         // A thread, since the loop that is asked may be the one whose timers everybody uses.
-        let end = BlockingOutcome<Void>()
+        let end = BlockingEnd()
         try startThread(name: "apus-tasks") {
-            if end.wait(timeout: timeout) == nil { answer.give(.late) }
+            if !end.wait(timeout: timeout) { answer.give(.late) }
         }
-        defer { end.fill(.success(())) }
+        defer { end.comes() }
         // Before anything that may suspend: the handler's closure runs on Swift's pool when an actor calls, and where that is busy the time
         // would be over before the loop was asked.
         post(

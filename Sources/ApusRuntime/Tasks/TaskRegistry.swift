@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The tasks that a loop has started and that have not ended: owned strongly here, so that no task is lost because nobody
 /// kept its handle, and cancelled and awaited when the loop ends.
 struct TaskRegistry: ~Copyable, Sendable {
@@ -90,8 +92,8 @@ class TaskRecord: @unchecked Sendable {
         var isReceived = false
         var isAbandoned = false
         var waiters: [UnsafeContinuation<Void, Never>] = []
-        /// Where threads wait for the value.
-        var blocked: (any BlockedThreads)?
+        /// Where threads wait for the end: made by the first that has to sleep.
+        var blocked: BlockingEnd?
         /// Who else wants to see the end, and how often.
         var watches: [ObjectIdentifier: (watch: TaskWatch, count: Int)] = [:]
     }
@@ -110,6 +112,9 @@ class TaskRecord: @unchecked Sendable {
         defer { lock.unlock() }
         return body(&state)
     }
+
+    /// Whether the end is there: lets a thread look without the lock.
+    private let ended = Atomic(false)
 
     @usableFromInline
     init(name: String?, loop: EventLoop) {
@@ -149,10 +154,8 @@ class TaskRecord: @unchecked Sendable {
         withState { state in state.address == 0 || state.isFinished ? nil : (state.address, state.cancel) }
     }
 
-    /// - Returns: where threads wait: the caller, who has the value, fills it.
-    @discardableResult
     @usableFromInline
-    final func finished(_ error: (any Error)?) -> (any BlockedThreads)? {
+    final func finished(_ error: (any Error)?) {
         let (waiters, watches, lost, blocked) = withState { state in
             state.isFinished = true
             state.cancel = nil
@@ -164,22 +167,35 @@ class TaskRecord: @unchecked Sendable {
             }
             return (state.waiters, state.watches, Self.takeLost(&state), state.blocked)
         }
+        ended.store(true, ordering: .releasing)
+        blocked?.comes()
         for waiter in waiters { waiter.resume() }
         for (watch, count) in watches.values {
             for _ in 0..<count { watch.taskEnded(error) }
         }
         if let lost { report(lost) }
-        return blocked
     }
 
-    /// Whether the task has ended, and what it threw.
-    final var end: (error: (any Error)?, isFinished: Bool) { withState { ($0.error, $0.isFinished) } }
+    /// Whether the task has ended, as seen without the lock.
+    final var hasEnded: Bool { ended.load(ordering: .acquiring) }
 
-    /// Where threads wait, made by the first of them and given to who calls ``finished(_:)``. Nil if that has been called.
-    final func blocked(_ make: () -> any BlockedThreads) -> (any BlockedThreads)? {
+    /// Where threads wait for the end, one for all of them; nil if it is there.
+    final var blockingEnd: BlockingEnd? {
         withState { state in
-            if !state.isFinished, state.blocked == nil { state.blocked = make() }
-            return state.blocked
+            if state.isFinished { return nil }
+            if let blocked = state.blocked { return blocked }
+            let new = BlockingEnd()
+            state.blocked = new
+            return new
+        }
+    }
+
+    /// Somebody gets what the task has ended with: the error, if it was one.
+    @usableFromInline
+    final func receivedEnd() -> (any Error)? {
+        withState { state in
+            state.isReceived = true
+            return state.error
         }
     }
 
@@ -257,24 +273,14 @@ final class ValueRecord<Success: Sendable>: TaskRecord, @unchecked Sendable {
     @inlinable
     func finished(with value: Success) {
         self.value = value
-        if let blocked = finished(nil) { blocked.fill(with: Result<Success, any Error>.success(value)) }
+        finished(nil)
     }
 
+    /// What the task has ended with; when it has, only.
     @inlinable
-    func failed(with error: any Error) {
-        if let blocked = finished(error) { blocked.fill(with: Result<Success, any Error>.failure(error)) }
-    }
-
-    /// One for all threads that wait, however often they ask: the task fills it with its last breath. Nil if it has ended.
-    func blockingOutcome(_ spin: SharedSpin?) -> BlockingOutcome<Success>? {
-        blocked { BlockingOutcome<Success>(spin) } as? BlockingOutcome<Success>
-    }
-
-    /// What the task has ended with, if it has.
-    var outcome: Result<Success, any Error>? {
-        let end = end
-        guard end.isFinished else { return nil }
-        if let error = end.error { return .failure(error) }
-        return value.map { .success($0) }
+    func result() throws -> Success {
+        let error = receivedEnd()
+        if error == nil, let value { return value }
+        throw error ?? CancellationError()
     }
 }

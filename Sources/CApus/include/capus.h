@@ -46,6 +46,21 @@ void apus_futex_wait(const void *_Nonnull word, uint32_t value);
 /// Wakes one thread that sleeps at `word`; nobody, if the memory is gone.
 void apus_futex_wake(const void *_Nonnull word);
 
+// --- Seats -----------------------------------------------------------------------------------------
+/// Where one thread waits until another gives it something: a futex of its own, so that exactly that thread wakes.
+struct apus_seat {
+    uint32_t state;
+    void *_Nullable job;  ///< what it was given; NULL if it was only woken
+};
+/// Whoever waits there has been called: `job` may be read.
+bool apus_seat_is_called(const struct apus_seat *_Nonnull seat);
+/// Gives it something: one thread, once. Wakes who sleeps there; a system call only then.
+void apus_seat_call(struct apus_seat *_Nonnull seat, void *_Nullable job);
+/// Sleeps until it is called, or for so long. Returns whether it was called.
+bool apus_seat_sleep(struct apus_seat *_Nonnull seat, int64_t nanoseconds);
+/// Takes the seat anew, before anybody can call it.
+void apus_seat_take(struct apus_seat *_Nonnull seat);
+
 // --- Sockets ---------------------------------------------------------------------------------------
 int apus_accept(int fd, struct sockaddr *_Nullable address, uint32_t *_Nullable length);
 int apus_gettid(void);
