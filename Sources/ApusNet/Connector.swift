@@ -78,7 +78,7 @@ package enum Connector {
     // MARK: Happy eyeballs
 
     /// RFC 8305 §4: one of each family in turn, beginning with the family that the system prefers.
-    static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
+    package static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
         guard let first = addresses.first else { return [] }
         var preferred = addresses.filter { $0.family == first.family }[...]
         var other = addresses.filter { $0.family != first.family }[...]

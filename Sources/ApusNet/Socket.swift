@@ -18,6 +18,12 @@ enum Socket {
         if let size = options.receiveBufferSize { set(fd, SOL_SOCKET, SO_RCVBUF, Int32(clamping: size)) }
         guard family != AF_UNIX else { return }
         apply(noDelay: options.noDelay, keepAlive: options.keepAlive, to: fd)
+        if let interface = options.interface {
+            let name = Array(interface.utf8CString)
+            guard setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, socklen_t(name.count)) == 0 else {
+                throw NetError(errno: errno, while: "Binding to the interface “\(interface)”")
+            }
+        }
         // Addresses of the other family are reached from any address: a name has both, and the caller can state one.
         guard let local = options.localAddress, local.family == family else { return }
         // Port 0 is chosen at connect(2), when the other end is known: more connections than ports are possible then (ip(7)).

@@ -147,6 +147,15 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return copy
     }
 
+    /// Of an IP address; nil for a Unix socket.
+    public var addressFamily: AddressFamily? {
+        switch storage {
+        case .ipv4: .ipv4
+        case .ipv6: .ipv6
+        case .unix, .abstract: nil
+        }
+    }
+
     /// The bits of an IPv4 address, the first octet on top; nil for another family.
     var ipv4Bits: UInt32? { if case .ipv4(let bits, _) = storage { bits } else { nil } }
 

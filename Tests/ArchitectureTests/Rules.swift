@@ -101,10 +101,13 @@ enum Rules {
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",
+        "Sources/ApusHTTPClient/Cookies/CookieSystem.swift",  // the time, and files
+        "Sources/ApusHTTPClient/Authentication/NetrcFile.swift",  // permissions
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
         "Sources/ApusHTTPClient/Middleware/Cache/CacheFolder.swift",
         "Sources/ApusHTTPClient/Middleware/WallClock.swift",  // time
+        "Sources/ApusHTTPClient/Proxy/ProcessEnvironment.swift",  // getenv
         "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",

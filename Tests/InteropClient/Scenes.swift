@@ -25,7 +25,10 @@ struct Scenes {
         try await redirects()
         try await uploads()
         try await httpbin()
+        try await cookies()
+        try await authentication()
         try await timeouts()
+        try await proxies()
     }
 
     /// Bodies by length or up to the end of the connection, HEAD, ranges, conditions.

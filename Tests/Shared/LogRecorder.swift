@@ -17,7 +17,7 @@ final class LogRecorder: Sendable {
     /// Every line, of whatever level.
     var everything: [String] { lines.withLock { $0.map(\.text) } }
 
-    /// The metadata of every line.
+    /// What was told beside the lines.
     var metadata: [String] { lines.withLock { $0.map(\.metadata) } }
 
     private struct Handler: LogHandler {
@@ -31,10 +31,8 @@ final class LogRecorder: Sendable {
         }
 
         func log(event: LogEvent) {
-            let metadata = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-            recorder.lines.withLock {
-                $0.append((event.level, "\(event.message)", metadata.joined(separator: ", ")))
-            }
+            let beside = "\(metadata) \(event.metadata ?? [:]) \(event.error.map { "\($0)" } ?? "")"
+            recorder.lines.withLock { $0.append((event.level, "\(event.message)", beside)) }
         }
     }
 }

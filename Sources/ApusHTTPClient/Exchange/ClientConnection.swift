@@ -40,7 +40,7 @@ final class ClientConnection: DescriptorWatcher {
     init(id: ConnectionID, transport: any Transport, _ phases: ConnectPhases, host: PooledHost, pool: PoolCore) {
         self.id = id
         self.transport = transport
-        facts = ConnectionFacts(transport, phases)
+        facts = ConnectionFacts(transport, phases, host.forwardingProxy)
         self.host = host
         self.pool = pool
         descriptor = transport.descriptor
@@ -100,7 +100,7 @@ final class ClientConnection: DescriptorWatcher {
         uses += 1
         try http.pointee.sendRequest(
             method: exchange.method,
-            target: exchange.uri.target,
+            target: host.usesAbsoluteForm ? exchange.uri.absoluteTarget : exchange.uri.target,
             prepared: exchange.prepared,
             fields: exchange.fields,
             body: body

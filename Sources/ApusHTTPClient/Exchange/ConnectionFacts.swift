@@ -6,12 +6,15 @@ final class ConnectionFacts: Sendable {
     let remoteAddress: SocketAddress?
     let localAddress: SocketAddress?
     let tls: TLSInfo?
+    /// The proxy that answers for the server, if requests go through it one by one.
+    let forwardingProxy: Proxy?
     /// Nanoseconds, or nil for what was not done.
     let lookup: Int64?
     let connect: Int64?
     let handshake: Int64?
 
-    init(_ transport: any Transport, _ phases: ConnectPhases) {
+    init(_ transport: any Transport, _ phases: ConnectPhases, _ forwardingProxy: Proxy?) {
+        self.forwardingProxy = forwardingProxy
         remoteAddress = transport.remoteAddress
         localAddress = transport.localAddress
         tls = phases.tls

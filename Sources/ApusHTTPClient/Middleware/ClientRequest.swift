@@ -12,7 +12,7 @@ public struct ClientRequest: Sendable {
 
         /// Sends the request, as often as it is called.
         ///
-        /// - Throws: as ``ClientSession/request(_:_:params:headers:body:timeouts:redirects:options:)``, and what middlewares further in throw. Statuses are no
+        /// - Throws: as ``ClientSession/request(_:_:params:headers:body:auth:timeouts:redirects:options:)``, and what middlewares further in throw. Statuses are no
         ///   errors here, whatever ``ClientSession/Configuration/raiseForStatus`` says: that is asked at the very end.
         ///
         /// Cancel safety: closes the connection that the request was using.
@@ -74,14 +74,23 @@ public struct ClientRequest: Sendable {
 
     /// Sends what it says, as an exchange of its own.
     func send() async throws -> ClientResponse {
-        let core = exchange.core
         // The answer to the last sending, if there was one, has not wanted the rest of the body.
         exchange.uploadPlan?.endUpload()
+        let next = nextExchange()
+        if replacesBody, let plan = next.uploadPlan { try await plan.prepare(next) }
+        return try await exchange.core.send(next)
+    }
+
+    /// What is sent.
+    func nextExchange() -> Exchange {
+        let core = exchange.core
+        let changesOrigin = uri.origin != exchange.uri.origin
+        let fields = changesOrigin ? headers.withoutSecrets(of: exchange.ownFields) : headers
         let next = Exchange(
             core: core,
             method: method,
-            uri: uri,
-            fields: headers,
+            uri: uri.withoutUserinfo,
+            fields: fields,
             body: body,
             timeouts: replacesTimeouts || exchange.statesTimeouts ? timeouts : nil,
             redirects: exchange.redirects,
@@ -93,9 +102,8 @@ public struct ClientRequest: Sendable {
             next.totalDeadline = min(next.totalDeadline, core.loop.deadline(after: timeouts.total))
         }
         // What belongs to the caller's origin does not go to one that a middleware has chosen.
-        if uri.origin != exchange.uri.origin { next.withholdsSecrets = true }
-        if replacesBody, let plan = next.uploadPlan { try await plan.prepare(next) }
-        return try await core.send(next)
+        if changesOrigin { next.withholdsSecrets = true }
+        return next
     }
 }
 

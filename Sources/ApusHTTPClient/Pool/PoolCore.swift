@@ -237,14 +237,12 @@ final class PoolCore: @unchecked Sendable {
         let host = attempt.host
         let phases = ConnectPhases(on: loop, for: sponsor?.exchange)
         phases.began()
-        let (profile, name, port, isSecure, loop) = (host.key.profile, host.name, host.port, host.isSecure, loop)
+        let (profile, target, loop) = (host.key.profile, host.target, loop)
         attempt.task = loop.spawn {
             let outcome: Result<LoopBound<any Transport>, any Error>
             do {
                 try Task.checkCancellation()
-                outcome = .success(
-                    try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases)
-                )
+                outcome = .success(try await profile.connect(to: target, on: loop, phases))
             } catch {
                 outcome = .failure(error)
             }
@@ -295,7 +293,7 @@ final class PoolCore: @unchecked Sendable {
     }
 
     private static func timeout(_ host: PooledHost) -> NetError {
-        NetError(.timedOut, "Connecting to “\(host.name)” took longer than was allowed.")
+        NetError(.timedOut, "Connecting to \(host.described) took longer than was allowed.")
     }
 
     private func abandon(_ attempt: ConnectionAttempt) {
@@ -366,10 +364,8 @@ final class PoolCore: @unchecked Sendable {
         _ exchange: Exchange,
         _ phases: ConnectPhases
     ) async throws -> any Transport {
-        let (profile, name, port, isSecure, loop) = (host.key.profile, host.name, host.port, host.isSecure, loop)
-        let task = loop.spawn {
-            try await profile.connect(host: name, port: port, isSecure: isSecure, on: loop, phases)
-        }
+        let (profile, target, loop) = (host.key.profile, host.target, loop)
+        let task = loop.spawn { try await profile.connect(to: target, on: loop, phases) }
         exchange.waiting = .task { task.cancel() }
         defer { exchange.waiting = .nothing }
         let deadline = exchange.deadline(exchange.limits.connect)

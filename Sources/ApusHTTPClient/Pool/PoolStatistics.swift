@@ -39,4 +39,17 @@ public struct PoolStatistics: Sendable, Hashable {
         retirements = counters.retirements
         waits = counters.waits
     }
+
+    mutating func add(_ other: PoolStatistics) {
+        open += other.open
+        idle += other.idle
+        connecting += other.connecting
+        waiting += other.waiting
+        connectionsOpened += other.connectionsOpened
+        connectFailures += other.connectFailures
+        evictions += other.evictions
+        idleEnds += other.idleEnds
+        retirements += other.retirements
+        waits += other.waits
+    }
 }

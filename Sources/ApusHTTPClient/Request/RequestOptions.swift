@@ -1,3 +1,4 @@
+public import ApusWire
 public import HTTPTypes
 
 /// What a request can have otherwise than its session, beyond the arguments of every verb.
@@ -16,11 +17,18 @@ public struct RequestOptions: Sendable {
     /// word: many servers never say it. Nil does not ask. A server that refuses has not been sent the body; one that does not
     /// know the expectation (417) is asked again without it.
     public var expectContinue: Duration?
-    /// Automatic fields that are not sent: `User-Agent`, `Accept`, `Accept-Encoding`, `Content-Type`. Host, and the fields that frame
+    /// Automatic fields that are not sent: `User-Agent`, `Accept`, `Accept-Encoding`, `Content-Type`, and the jar's `Cookie`. Host, and the fields that frame
     /// the body, cannot be left out.
     public var omittedHeaders: [HTTPField.Name]
     /// Told of each piece of the body that was handed to the system. It runs on the session's loop, and must not block.
     public var onUploadProgress: (@Sendable (UploadProgress) -> Void)?
+    /// Cookies of this request alone: see ``RequestCookies``.
+    public var cookies: RequestCookies
+    /// The page on whose behalf the request is made: a cookie's SameSite counts against its site (RFC 6265bis §5.2). Nil is nobody's
+    /// page, as in most programs, and SameSite is not asked then.
+    public var siteForCookies: URI?
+    /// Whether the request follows a link from that page, in place of loading a part of it: cookies with SameSite=Lax go along then.
+    public var isNavigation: Bool
     /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
     /// empty list for nothing.
     public var middleware: [any ClientMiddleware]?
@@ -29,6 +37,8 @@ public struct RequestOptions: Sendable {
     public var retry: RetryPolicy?
     /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
     public var observerContext: (any Sendable)?
+    /// The proxy of this request and its redirects; nil for the session's ``ClientSession/Configuration/proxy``, ``Proxy/direct`` for none.
+    public var proxy: Proxy?
 
     public init(
         decompress: Bool? = nil,
@@ -38,7 +48,11 @@ public struct RequestOptions: Sendable {
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
         middleware: [any ClientMiddleware]? = nil,
         retry: RetryPolicy? = nil,
-        observerContext: (any Sendable)? = nil
+        cookies: RequestCookies = [:],
+        siteForCookies: URI? = nil,
+        isNavigation: Bool = false,
+        observerContext: (any Sendable)? = nil,
+        proxy: Proxy? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
@@ -47,7 +61,11 @@ public struct RequestOptions: Sendable {
         self.onUploadProgress = onUploadProgress
         self.middleware = middleware
         self.retry = retry
+        self.cookies = cookies
+        self.siteForCookies = siteForCookies
+        self.isNavigation = isNavigation
         self.observerContext = observerContext
+        self.proxy = proxy
     }
 
     /// Whether something stands around a request with these options.
@@ -71,8 +89,16 @@ public struct UploadProgress: Sendable, Hashable {
 /// Options behind a reference: most requests have none, and an exchange should not be larger for the others.
 final class RequestOptionsBox: Sendable {
     let options: RequestOptions
+    let statesCookies: Bool
 
-    init(_ options: RequestOptions) { self.options = options }
+    /// Whether the request states a proxy of its own.
+    let hasProxy: Bool
+
+    init(_ options: RequestOptions) {
+        self.options = options
+        statesCookies = !options.cookies.isEmpty
+        hasProxy = options.proxy != nil
+    }
 
     func omits(_ name: HTTPField.Name) -> Bool { options.omittedHeaders.contains(name) }
 }

@@ -74,6 +74,9 @@ final class BodyStream {
     /// Lets the server take its time: event streams are silent for as long as nothing happens.
     func waitsWithoutLimit() { idleLimit = .max }
 
+    /// Waits no longer than this for each further piece.
+    func waits(atMost limit: Duration) { idleLimit = min(idleLimit, limit.clampedNanoseconds) }
+
     /// Whether the pieces are not those that come: lengths in the head mean others.
     var isDecoded: Bool { decoding != nil }
 

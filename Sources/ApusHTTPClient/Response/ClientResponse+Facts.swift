@@ -35,13 +35,14 @@ extension ClientResponse {
     /// When the resource was changed last, as the head says.
     public var lastModified: HTTPTimestamp? { head.block.first("last-modified").flatMap { HTTPTimestamp($0) } }
 
-    /// The server's address on the connection that the response came on.
+    /// The address of the other end of the connection that the response came on: the server's, or its proxy's.
     public var remoteAddress: SocketAddress? { storage.exchange.connectionFacts?.remoteAddress }
 
     /// This side's address.
     public var localAddress: SocketAddress? { storage.exchange.connectionFacts?.localAddress }
 
-    /// What the TLS handshake of that connection agreed on: version, cipher, ALPN, and the server's certificate. Nil without TLS.
+    /// What the TLS handshake of that connection agreed on: version, cipher, ALPN, and the server's certificate. Nil without TLS;
+    /// that of an https proxy is not told.
     public var tls: TLSInfo? { storage.exchange.connectionFacts?.tls }
 
     /// How long the parts of the exchange took. The total is there once the body has been read.

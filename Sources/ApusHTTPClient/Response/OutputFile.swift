@@ -22,6 +22,7 @@ final class OutputFile: Sendable {
     private let writer: Writer
     private let state = Mutex(State())
 
+    /// - Parameter mode: who may do what with the file, less the process's umask.
     /// - Throws: ``NetError`` `.invalidArgument` for a path that cannot name a file.
     init(path: String, mode: mode_t = 0o666, writer: @escaping Writer = { Glibc.write($0, $1, $2) }) throws {
         guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {

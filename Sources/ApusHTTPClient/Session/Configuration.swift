@@ -56,13 +56,38 @@ extension ClientSession {
         /// “/”. Absolute URLs ignore it.
         public var baseURL: URI?
         /// Origins that get the secrets among ``headers`` (`Authorization`, `Cookie`, `Proxy-Authorization` and fields marked as
-        /// sensitive), besides that of ``baseURL``. Everybody else does not; with neither, secrets there are an error.
+        /// sensitive) and ``auth``, besides that of ``baseURL``. Everybody else does not; with neither, secrets there are an error.
         public var secretOrigins: Set<Origin> = []
-        /// Asked, after the lookup, about each address before it is connected to, redirects included; nil allows all. For URLs that
+        /// Who the session's requests are made as, at the origins of ``baseURL`` and ``secretOrigins``. A request's own `auth:`, its own
+        /// `Authorization` field, and `name:password@` in its URL replace it.
+        public var auth: Authentication?
+        /// A file to look up credentials in, for requests that have no others; nil for none.
+        public var netrc: NetrcFile?
+        /// Asked, after the lookup, about each address before it is connected to, redirects and proxies included; nil allows all. The
+        /// addresses of names that a proxy looks up are the proxy's matter. For URLs that
         /// strangers choose: ``AddressFilter/publicOnly``.
         public var addressFilter: AddressFilter?
+        /// The proxy that requests go through. Nil: none, or the environment's, if ``trustEnvironment`` says so; ``Proxy/direct``: none in any
+        /// case. A request can say otherwise.
+        public var proxy: Proxy?
+        /// Whether the environment is looked at, when the session is first used: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in
+        /// lower case first, then in upper case; but not `HTTP_PROXY` where `REQUEST_METHOD` is set, because there a stranger has set it.
+        public var trustEnvironment = false
+        /// A Unix socket to which all requests go, whatever host they name: aiohttp's `UnixConnector`. For single requests there are URLs:
+        /// `http+unix://%2Frun%2Fserver.sock/path`.
+        public var unixSocketPath: String?
+        /// The address of this machine to connect from, with port 0 for any. Hosts that have no address of its family cannot be reached then.
+        public var localAddress: SocketAddress?
+        /// The network interface to connect through, such as `eth1` (SO_BINDTODEVICE). Before Linux 5.7 that needs a privilege.
+        public var interface: String?
+        /// Connects to addresses of this family only; nil to both, as RFC 8305 says.
+        public var addressFamily: AddressFamily?
+        /// Opens the connections in place of resolver and sockets: see ``StreamConnector``.
+        public var connector: StreamConnector?
         /// Connections shared with other sessions; its settings count then, and not ``pool``.
         public var sharedPool: ConnectionPool?
+        /// Where cookies are kept; nil gives each session a jar of its own. ``CookieJar/disabled`` keeps none.
+        public var cookieJar: CookieJar?
         /// What stands around each exchange, the outermost first: see ``ClientMiddleware``. A request can have a list of its own.
         public var middleware: [any ClientMiddleware] = []
         /// When a request that failed is sent again; nil for no more than the one resend on a connection that had died while it was idle.

@@ -13,6 +13,16 @@ extension HTTPFields {
         self = kept
     }
 
+    /// These without the secrets that stand in `others` too, with the same values: what a middleware has taken over, not what it has set.
+    func withoutSecrets(of others: HTTPFields) -> HTTPFields {
+        var rest = others
+        rest.removeSecrets()
+        let secrets = others.filter { field in !rest.contains { $0.name == field.name } }
+        var kept = HTTPFields()
+        for field in self where !secrets.contains(field) { kept.append(field) }
+        return kept
+    }
+
     /// The name of a field that belongs to one origin, if there is one.
     var firstSecret: HTTPField.Name? {
         first { field in
@@ -29,8 +39,10 @@ extension ClientSession.Configuration {
     /// What is wrong with it, as a message.
     var mistake: (ClientError.Code, String)? {
         if let baseURL {
-            guard baseURL.scheme == "http" || baseURL.scheme == "https" else {
-                return (.unsupportedScheme, "The base URL has to be http or https, and is \(baseURL.redacted).")
+            guard ["http", "https", URI.unixScheme].contains(baseURL.scheme) else {
+                return (
+                    .unsupportedScheme, "The base URL has to be http, https or http+unix, and is \(baseURL.redacted)."
+                )
             }
             guard baseURL.path.hasSuffix("/"), baseURL.query == nil, baseURL.fragment == nil else {
                 return (
@@ -39,10 +51,29 @@ extension ClientSession.Configuration {
                 )
             }
         }
-        guard baseURL == nil, secretOrigins.isEmpty, let name = headers.firstSecret else { return nil }
+        if let routeMistake { return (.invalidRequest, routeMistake) }
+        if let auth {
+            if headers[.authorization] != nil {
+                return (
+                    .invalidRequest,
+                    "The session has both `configuration.auth` and a header Authorization: leave one out."
+                )
+            }
+            do throws(AuthenticationError) {
+                _ = try auth.fieldValue()
+            } catch {
+                return (.invalidRequest, error.message)
+            }
+        }
+        guard baseURL == nil, secretOrigins.isEmpty else { return nil }
+        let secret =
+            if let name = headers.firstSecret { "The session's header \(name) is" } else if auth != nil {
+                "The session's `configuration.auth` is"
+            } else { "" }
+        guard !secret.isEmpty else { return nil }
         return (
             .invalidRequest,
-            "The session's header \(name) is a secret, and nothing says whose: every host would get it. Set `configuration.baseURL`, "
+            "\(secret) a secret, and nothing says whose: every host would get it. Set `configuration.baseURL`, "
                 + "or list the origins that may have it in `configuration.secretOrigins`."
         )
     }
@@ -61,6 +92,8 @@ extension ClientSession.Configuration: CustomStringConvertible, CustomReflectabl
             ("pool", pool), ("timeouts", timeouts), ("redirects", redirects),
             ("headers", headers.map(\.name.rawName)), ("userAgent", userAgent), ("bodyLimit", bodyLimit),
             ("baseURL", baseURL?.redacted ?? "-"), ("secretOrigins", secretOrigins.map(\.description).sorted()),
+            ("auth", auth?.description ?? "-"), ("hasNetrc", netrc != nil),
+            ("proxy", proxy.map { "\($0)" } ?? "-"), ("trustEnvironment", trustEnvironment),
         ]
     }
 }

@@ -30,6 +30,13 @@ extension SessionCore {
     /// Sends the request once, without its middlewares and without following redirects.
     @inline(__always)
     func send(_ exchange: Exchange) async throws -> ClientResponse {
+        if exchange.authenticates { return try await sendAuthenticated(exchange) }
+        return try await sendPlainly(exchange)
+    }
+
+    /// Sends the request as it is.
+    @inline(__always)
+    func sendPlainly(_ exchange: Exchange) async throws -> ClientResponse {
         if let observation = exchange.observation { return try await sendObserved(exchange, observation) }
         return try await sendUnobserved(exchange)
     }
@@ -58,8 +65,22 @@ extension SessionCore {
     /// The response, if its status is none that the request has as an error.
     @inline(__always)
     private func raising(_ response: ClientResponse) throws -> ClientResponse {
-        if response.head.statusCode >= 400, response.storage.exchange.raisesForStatus { try response.raiseForStatus() }
+        if response.head.statusCode >= 400 { try raise(response) }
         return response
+    }
+
+    @inline(never)
+    private func raise(_ response: ClientResponse) throws {
+        let exchange = response.storage.exchange
+        // RFC 9110 §15.5.8: 407 is a proxy's own word, whether it was asked for a tunnel or passes requests on.
+        if response.head.statusCode == 407, let proxy = exchange.connectionFacts?.forwardingProxy {
+            response.release()
+            throw response.storage.statusError(
+                .proxyAuthenticationRequired,
+                ProxyFailure.wantsCredentials(proxy, response.head.block.values("proxy-authenticate"))
+            )
+        }
+        if exchange.raisesForStatus { try response.raiseForStatus() }
     }
 
     /// RFC 9110 §10.1.1: a client that gets 417 should ask again without the expectation.
@@ -141,7 +162,8 @@ extension SessionCore {
         let next = Exchange(
             core: self,
             method: step.method,
-            uri: step.uri,
+            // A server does not choose who we are.
+            uri: step.uri.withoutUserinfo,
             fields: fields,
             body: step.keepsBody ? exchange.body : nil,
             timeouts: exchange.timeouts,
@@ -164,7 +186,11 @@ extension SessionCore {
         host.counters.requests &+= 1
         host.users &+= 1
         defer { host.users &-= 1 }
-        host.prepare(exchange)
+        if mayHaveCookies(exchange) {
+            host.prepare(exchange, cookies: try cookieField(of: exchange, host))
+        } else {
+            host.prepare(exchange)
+        }
         if let idle = pool.idleConnection(host.index, for: self) {
             host.counters.reuses &+= 1
             exchange.tell { $0.connectionReused($1) }
@@ -292,6 +318,7 @@ extension SessionCore {
         exchange.connectionFacts = connection.facts
         exchange.moments.head = loop.now
         exchange.moments.isFirst = connection.uses == 1
+        if head.hasSetCookie { storeCookies(head, exchange) }
         let plan = head.hasContentEncoding && exchange.decompresses ? ContentPlan(head) : nil
         while true {
             switch try http.pointee.next() {
@@ -333,6 +360,7 @@ extension SessionCore {
         if error is CancellationError || error is ClientError || error is LoopError { return error }
         if let closed = loop.closedError { return closed }
         if isClosed || pool.isClosed { return sessionClosed(exchange) }
+        if let failure = error as? ProxyFailure { return failure.clientError(exchange) }
         let (code, message) = Self.explain(error, exchange)
         return exchange.error(code, message, cause: error)
     }

@@ -10,15 +10,23 @@ final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
+    let cookieJar: CookieJar
     let hasMiddleware: Bool
+    /// Whether requests may have credentials that cannot be sent as they are, or have to be looked up.
+    let authenticates: Bool
+    var digests = DigestStore()
+    /// After the first look.
+    var netrc: NetrcFile.Contents?
     let tracing: RequestTracing?
     /// Whether somebody wants to know about its requests.
     let isObserved: Bool
     let pool: PoolCore
     private let ownsPool: Bool
+    private let isReplaced: Bool
     private let givenProfile: ConnectionProfile
     private lazy var profile = pool.intern(givenProfile)
-    private var hosts: [Origin: HostRecord] = [:]
+    private let routes: RouteTable
+    private var hosts: [HostKey: HostRecord] = [:]
     private static let firstHostSweep = 1024
     private var hostSweep = firstHostSweep
     @exclusivity(unchecked) private var lastHost: HostRecord?
@@ -32,14 +40,19 @@ final class SessionCore: @unchecked Sendable {
     init(
         loop: EventLoop,
         configuration: ClientSession.Configuration,
+        cookieJar: CookieJar,
         connector: ConnectionProfile.Connect? = nil
     ) {
+        self.cookieJar = cookieJar
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
+        authenticates = configuration.netrc != nil || configuration.auth?.digest != nil
         hasMiddleware = !configuration.middleware.isEmpty || configuration.retry != nil
         tracing = RequestTracing(configuration)
         isObserved = !configuration.observers.isEmpty || tracing != nil
-        givenProfile = ConnectionProfile(configuration, connector: connector)
+        givenProfile = ConnectionProfile(configuration, replacement: connector)
+        isReplaced = connector != nil
+        routes = RouteTable(configuration)
         if let shared = configuration.sharedPool {
             pool = shared.core()
             ownsPool = false
@@ -82,14 +95,18 @@ final class SessionCore: @unchecked Sendable {
     }
 
     var hostStatistics: [Origin: HostStatistics] {
-        hosts.mapValues { record in
-            HostStatistics(
-                requests: record.counters.requests,
-                reuses: record.counters.reuses,
-                resends: record.counters.resends,
-                pool: pool.statistics(of: record.pooled)
+        var result: [Origin: HostStatistics] = [:]
+        for record in hosts.values {
+            result[record.pooled.key.origin, default: HostStatistics()].add(
+                HostStatistics(
+                    requests: record.counters.requests,
+                    reuses: record.counters.reuses,
+                    resends: record.counters.resends,
+                    pool: pool.statistics(of: record.pooled)
+                )
             )
         }
+        return result
     }
 
     // MARK: Hosts
@@ -97,25 +114,35 @@ final class SessionCore: @unchecked Sendable {
     /// - Throws: ``ClientError`` `.unsupportedScheme`, and what is wrong with the configuration.
     func host(of exchange: Exchange) throws -> HostRecord {
         // The host of the last request, most often: comparing is cheaper than hashing.
-        if let lastHost, lastHost.uri.hasSameServer(as: exchange.uri) { return lastHost }
+        if let lastHost, exchange.options?.hasProxy != true, lastHost.uri.hasSameServer(as: exchange.uri) {
+            return lastHost
+        }
         return try otherHost(of: exchange)
     }
 
     private func otherHost(of exchange: Exchange) throws -> HostRecord {
         let uri = exchange.uri
         let origin = uri.origin
-        if let known = hosts[origin] {
-            lastHost = known
+        let requested = exchange.options?.options.proxy
+        let key = HostKey(origin: origin, proxy: requested)
+        if let known = hosts[key] {
+            if requested == nil { lastHost = known }
             return known
         }
         try Self.checkScheme(exchange)
         if let (code, message) = configuration.mistake { throw exchange.error(code, message) }
         if hosts.count >= hostSweep { forgetUnusedHosts() }
-        let pooled = pool.addReference(PoolKey(origin: origin, profile: profile))
+        let route: Route
+        do {
+            route = isReplaced ? .direct : try routes.route(for: uri, requested)
+        } catch let failure as ProxyFailure {
+            throw failure.clientError(exchange)
+        }
+        let pooled = pool.addReference(PoolKey(origin: origin, profile: profile, route: route))
         let isTrusted = configuration.trusts(origin)
         let record = HostRecord(pooled, uri: uri, configuration: configuration, isTrusted: isTrusted)
-        hosts[origin] = record
-        lastHost = record
+        hosts[key] = record
+        if requested == nil { lastHost = record }
         return record
     }
 
@@ -133,11 +160,11 @@ final class SessionCore: @unchecked Sendable {
 
     private static func checkScheme(_ exchange: Exchange) throws {
         switch exchange.uri.scheme {
-        case "http", "https": return
+        case "http", "https", URI.unixScheme: return
         default:
             throw exchange.error(
                 .unsupportedScheme,
-                "The scheme “\(exchange.uri.scheme)” is not one that a session speaks: use http or https."
+                "The scheme “\(exchange.uri.scheme)” is not one that a session speaks: use http, https or http+unix."
             )
         }
     }
@@ -235,6 +262,22 @@ final class SessionCore: @unchecked Sendable {
             .sessionClosed,
             isClosed ? "The session was closed." : "The connection pool that the session shares was closed."
         )
+    }
+}
+
+/// What a session knows a host by: a request with a proxy of its own takes another way there.
+private struct HostKey: Hashable {
+    var origin: Origin
+    var proxy: Proxy?
+}
+
+extension HostStatistics {
+    /// The same host by another way.
+    fileprivate mutating func add(_ other: HostStatistics) {
+        requests += other.requests
+        reuses += other.reuses
+        resends += other.resends
+        pool.add(other.pool)
     }
 }
 

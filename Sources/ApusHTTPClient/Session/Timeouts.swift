@@ -1,6 +1,6 @@
 /// How long each stage of a request may take. Nil is for ever.
 public struct Timeouts: Sendable, Hashable {
-    /// Name lookup and connection, over all addresses of one attempt.
+    /// Name lookup, connection, proxy and TLS, over all addresses of one attempt.
     public var connect: Duration? = .seconds(10)
     /// From the request's last byte to the end of the response's head. One timer for all of it: a server that sends a byte now
     /// and then does not prolong it.

@@ -26,6 +26,9 @@ public struct SocketOptions: Sendable {
     public var receiveBufferSize: Int?
     /// The address of this machine to connect from, with port 0 for any.
     public var localAddress: SocketAddress?
+    /// The network interface to connect through, such as `eth1` (SO_BINDTODEVICE); nil leaves it to the routes. Before Linux 5.7 that needs
+    /// a privilege.
+    public var interface: String?
     /// How long an address has alone before the next is tried as well (RFC 8305 §5).
     public var attemptDelay = Duration.milliseconds(250)
     /// Who turns names into addresses.

@@ -31,7 +31,7 @@ package final class SourceFile: Sendable {
     /// Up to `count` bytes from `offset` on; at least one.
     ///
     /// - Throws: ``NetError`` `.file`, also where the file has become shorter.
-    func read(at offset: Int64, count: Int) async throws -> [UInt8] {
+    package func read(at offset: Int64, count: Int) async throws -> [UInt8] {
         let count = Int(min(Int64(count), range.upperBound - offset))
         let bytes = try await offload { try self.readHere(at: offset, count: count) }
         if bytes.isEmpty { throw shrunk(at: offset) }

@@ -27,7 +27,17 @@ final class OpenSSLEngine: TLSEngine {
     /// The certificate that verification refused: OpenSSL forgets it with the handshake.
     private var refusal: OpenSSLVerification.Refusal?
 
-    init(client context: OpenSSLContext, over lower: any Transport, host: String, isVerifying: Bool) throws(TLSError) {
+    /// Within what tickets are used again, besides the name.
+    private let scope: String?
+
+    /// - Parameter scope: nil for the port of the other end.
+    init(
+        client context: OpenSSLContext,
+        over lower: any Transport,
+        host: String,
+        scope: String?,
+        isVerifying: Bool
+    ) throws(TLSError) {
         // A name may end with the root's dot; certificates and RFC 6066 §3 know none.
         let name = host.last == "." ? String(host.dropLast()) : host
         guard !name.isEmpty, !name.utf8.contains(0) else {
@@ -38,6 +48,7 @@ final class OpenSSLEngine: TLSEngine {
         bio = OpenSSLBIO(over: lower)
         peer = name
         isClient = true
+        self.scope = scope
         protocols = context.protocols
         try attach()
         SSL_set_connect_state(ssl)
@@ -76,6 +87,7 @@ final class OpenSSLEngine: TLSEngine {
         bio = OpenSSLBIO(over: lower)
         peer = lower.remoteAddress?.description ?? "the client"
         isClient = false
+        scope = nil
         try attach()
         SSL_set_accept_state(ssl)
     }
@@ -280,7 +292,7 @@ final class OpenSSLEngine: TLSEngine {
     // MARK: Callbacks
 
     /// The server that a ticket is good for.
-    private var sessionKey: String { "\(peer) \(bio.lower.remoteAddress?.port ?? 0)" }
+    private var sessionKey: String { "\(peer) \(scope ?? "\(bio.lower.remoteAddress?.port ?? 0)")" }
 
     /// Called by OpenSSL for each ticket that the server gives, TLS 1.3's among the first application data.
     static let keepSession: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in

@@ -9,6 +9,7 @@ enum TLSEngines {
     static func client(
         over lower: any Transport,
         host: String,
+        scope: String?,
         _ configuration: TLSConfiguration
     ) throws(TLSError) -> any TLSEngine {
         #if TLS
@@ -16,6 +17,7 @@ enum TLSEngines {
             client: try OpenSSLContext.client(configuration),
             over: lower,
             host: configuration.serverName ?? host,
+            scope: scope,
             isVerifying: configuration.isVerifying
         )
         #else

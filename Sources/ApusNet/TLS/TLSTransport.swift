@@ -30,16 +30,22 @@ package final class TLSTransport: Transport {
 
     /// Shakes hands as a client.
     ///
-    /// - Parameter deadline: nanoseconds of the loop's clock, `Int64.max` for none.
+    /// - Parameters:
+    ///   - scope: tickets of earlier connections are used within it only; nil for the peer's port. For connections through proxies, whose
+    ///     other end is not the server.
+    ///   - deadline: nanoseconds of the loop's clock, `Int64.max` for none.
     /// - Throws: ``TLSError``; ``NetError``; `CancellationError` when the wait was ended by ``Descriptor/endWaits(_:)`` or the task was
     ///   cancelled. `lower` is closed then.
     package static func connect(
         over lower: any Transport,
         host: String,
         configuration: TLSConfiguration,
+        scope: String? = nil,
         deadline: Int64
     ) async throws -> TLSTransport {
-        try await start(lower, deadline, peer: host) { try TLSEngines.client(over: lower, host: host, configuration) }
+        try await start(lower, deadline, peer: host) {
+            try TLSEngines.client(over: lower, host: host, scope: scope, configuration)
+        }
     }
 
     /// Shakes hands as a server: see ``connect(over:host:configuration:deadline:)``.

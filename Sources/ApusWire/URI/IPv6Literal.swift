@@ -84,6 +84,9 @@ struct IPv6Literal {
         return output
     }
 
+    /// The address in network order.
+    var bytes: [UInt8] { groups.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] } }
+
     private func longestRun(_ count: Int) -> (Int, Int) {
         var best = (0, 0)
         var index = 0

@@ -139,11 +139,26 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
         return withBytes { [UInt8](UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
     }
 
+    /// The request target for a proxy, in absolute-form (RFC 9112 §3.2.2): without userinfo and fragment.
+    package var absoluteTarget: [UInt8] { Array("\(scheme)://\(hostHeader)".utf8) + target }
+
     /// The value of Host (RFC 9110 §7.2): an IPv6 address in brackets, the port unless it is the scheme's own.
+    ///
+    /// For `http+unix`, whose host is a path, it is `localhost`: what curl says to a server behind a Unix socket, too.
     public var hostHeader: String {
+        if scheme == Self.unixScheme { return "localhost" }
         let literal = parts.isIPv6 ? "[\(host)]" : host
         guard let port, port != Origin.defaultPort(of: scheme) else { return literal }
         return "\(literal):\(port)"
+    }
+
+    /// The scheme of HTTP over a Unix socket, whose path is the percent-encoded host: `http+unix://%2Frun%2Fserver.sock/path`.
+    package static let unixScheme = "http+unix"
+
+    /// The path of the socket that an `http+unix` URI names; nil for other schemes, and for a host that is no path.
+    package var unixSocketPath: String? {
+        guard scheme == Self.unixScheme, port == nil, !parts.isIPv6, !host.isEmpty else { return nil }
+        return PercentEncoding.decode(host)
     }
 
     /// Scheme, host and effective port.

@@ -7,6 +7,8 @@ struct URIParser {
     /// Whether the scheme is http, https, ws or wss, whose rules about hosts are strict.
     var isWeb = false
     var hasAuthority = false
+    /// Whether the host is a path, whose letters mean what they are: `http+unix`.
+    private var keepsHostCase = false
 
     /// - Parameter bytes: the whole text.
     @inline(__always)
@@ -92,6 +94,7 @@ struct URIParser {
         isWeb =
             HTTP1Grammar.matches(base, 0, index, "http") || HTTP1Grammar.matches(base, 0, index, "https")
             || HTTP1Grammar.matches(base, 0, index, "ws") || HTTP1Grammar.matches(base, 0, index, "wss")
+        keepsHostCase = !isWeb && HTTP1Grammar.matches(base, 0, index, "http+unix")
         return index &+ 1
     }
 
@@ -147,7 +150,7 @@ struct URIParser {
             if hostEnd &+ 1 < stop { try parsePort(base, hostEnd &+ 1, stop) }
         } else {
             if colon >= hostStart { hostEnd = colon }
-            if try URIHost.checkName(base, hostStart, hostEnd, isWeb: isWeb) { isClean = false }
+            if try URIHost.checkName(base, hostStart, hostEnd, isWeb: isWeb), !keepsHostCase { isClean = false }
             if colon >= hostStart { try parsePort(base, colon, stop) }
             parts.hostStart = UInt32(truncatingIfNeeded: hostStart)
             parts.hostEnd = UInt32(truncatingIfNeeded: hostEnd)
@@ -256,6 +259,8 @@ struct URIParser {
                 output.append(0x5B)
                 output += address.canonical
                 output.append(0x5D)
+            } else if keepsHostCase {
+                output.append(contentsOf: bytes[hostStart..<hostEnd])
             } else {
                 Self.appendLowercased(base, hostStart, hostEnd, to: &output)
             }

@@ -1,0 +1,49 @@
+import ApusNet
+import ApusRuntime
+import ApusTesting
+import Testing
+
+/// A transport over somebody's stream, held to what streams promise.
+@Suite struct StreamTransportTests {
+    private final class Wrapped: ByteStream {
+        let inner: any ByteStream
+
+        init(_ inner: any ByteStream) { self.inner = inner }
+
+        func read(upTo count: Int, timeout: Duration?) async throws -> [UInt8] {
+            try await inner.read(upTo: count, timeout: timeout)
+        }
+        func write(_ bytes: ArraySlice<UInt8>, timeout: Duration?) async throws {
+            try await inner.write(bytes, timeout: timeout)
+        }
+        func finishWriting() async { await inner.finishWriting() }
+        func close() async { await inner.close() }
+        func abort() async { await inner.abort() }
+    }
+
+    private static func pair(capacity: Int, isWrapped: Bool) throws -> (any ByteStream, any ByteStream) {
+        let loop = try #require(EventLoop.current)
+        let (left, right) = try memoryStreams(capacity: capacity)
+        let stream: any ByteStream = isWrapped ? Wrapped(left) : left
+        return (TCPStream(try StreamTransport.over(stream, on: loop), on: loop), right)
+    }
+
+    @Test(arguments: [1, 100, 65_536])
+    func `over a stream of an unknown kind it keeps the promises, however little fits`(capacity: Int) async throws {
+        try await withTestLoop {
+            let left = try await leaks {
+                try await checkByteStream { try Self.pair(capacity: capacity, isWrapped: true) }
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test func `over a stream with a transport it is that transport`() async throws {
+        try await withTestLoop {
+            let left = try await leaks {
+                try await checkByteStream { try Self.pair(capacity: 1000, isWrapped: false) }
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+}

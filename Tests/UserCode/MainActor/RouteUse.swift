@@ -1,0 +1,1 @@
+../Programs/RouteUse.swift
