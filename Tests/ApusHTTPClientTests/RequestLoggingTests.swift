@@ -45,7 +45,7 @@ struct RequestLoggingTests {
         #expect(log.everything.count == 5)
         #expect(
             log.metadata.contains {
-                $0.contains("status: 200") && $0.contains("milliseconds: 12") && $0.contains("redirects: 1")
+                $0.contains("\"status\": 200") && $0.contains("\"milliseconds\": 12") && $0.contains("\"redirects\": 1")
             }
         )
     }

@@ -192,13 +192,15 @@ struct SecretCanaryTests {
         _ place: SecretPlace,
         _ boundary: SecretBoundary,
         _ end: End,
-        folder: String
+        folder: String,
+        around middleware: [any ClientMiddleware] = []
     ) async throws -> (requests: [MockRequest], seen: [String]) {
         let log = LogRecorder()
         var configuration = ClientSession.Configuration()
         configuration.logger = log.logger
         configuration.redirects = .follow(allowsInsecure: true)
         configuration.secretOrigins = [try URI(start).origin]
+        configuration.middleware = middleware
         try place.configure(&configuration, folder)
         let isDigest = place.name.contains("Digest")
         let given = configuration
@@ -262,6 +264,23 @@ struct SecretCanaryTests {
                     #expect(seen.count > 10)
                     for text in seen where Self.shows(text) { Issue.record("\(boundary), \(end): \(text)") }
                 }
+            }
+        }
+    }
+
+    @Test("neither do the middlewares that come along, at their most talkative", arguments: places)
+    func middlewares(place: SecretPlace) async throws {
+        let names = ["Authorization", "Cookie", "X-Api-Key", "Set-Cookie", "Location", "Www-Authenticate", "Host"]
+        let logging = RequestLogging(level: .info, headers: .values(Set(names.compactMap { .init($0) })))
+        try await withScratchFolder { folder in
+            for end in End.allCases {
+                let around: [any ClientMiddleware] = [
+                    RetryPolicy(attempts: 2, backoff: .none), logging, HTTPCache(.folder(folder + "/cache")),
+                    CircuitBreaker(failures: 1),
+                ]
+                let (_, seen) = try await Self.run(place, .host, end, folder: folder, around: around)
+                #expect(seen.contains { $0.contains(" ms") }, "nothing was logged")
+                for text in seen where Self.shows(text) { Issue.record("\(end): \(text)") }
             }
         }
     }

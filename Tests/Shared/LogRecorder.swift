@@ -17,7 +17,7 @@ final class LogRecorder: Sendable {
     /// Every line, of whatever level.
     var everything: [String] { lines.withLock { $0.map(\.text) } }
 
-    /// What was told beside each line.
+    /// What was told beside the lines.
     var metadata: [String] { lines.withLock { $0.map(\.metadata) } }
 
     private struct Handler: LogHandler {
@@ -31,11 +31,8 @@ final class LogRecorder: Sendable {
         }
 
         func log(event: LogEvent) {
-            let all = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-            let beside = all.map { "\($0.key): \($0.value)" } + (event.error.map { ["\($0)"] } ?? [])
-            recorder.lines.withLock {
-                $0.append((event.level, "\(event.message)", beside.joined(separator: ", ")))
-            }
+            let beside = "\(metadata) \(event.metadata ?? [:]) \(event.error.map { "\($0)" } ?? "")"
+            recorder.lines.withLock { $0.append((event.level, "\(event.message)", beside)) }
         }
     }
 }

@@ -74,9 +74,16 @@ public struct ClientRequest: Sendable {
 
     /// Sends what it says, as an exchange of its own.
     func send() async throws -> ClientResponse {
-        let core = exchange.core
         // The answer to the last sending, if there was one, has not wanted the rest of the body.
         exchange.uploadPlan?.endUpload()
+        let next = nextExchange()
+        if replacesBody, let plan = next.uploadPlan { try await plan.prepare(next) }
+        return try await exchange.core.send(next)
+    }
+
+    /// What is sent.
+    func nextExchange() -> Exchange {
+        let core = exchange.core
         let changesOrigin = uri.origin != exchange.uri.origin
         let fields = changesOrigin ? headers.withoutSecrets(of: exchange.ownFields) : headers
         let next = Exchange(
@@ -96,8 +103,7 @@ public struct ClientRequest: Sendable {
         }
         // What belongs to the caller's origin does not go to one that a middleware has chosen.
         if changesOrigin { next.withholdsSecrets = true }
-        if replacesBody, let plan = next.uploadPlan { try await plan.prepare(next) }
-        return try await core.send(next)
+        return next
     }
 }
 

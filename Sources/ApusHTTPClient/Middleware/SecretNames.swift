@@ -21,38 +21,29 @@ enum SecretNames {
         known.contains(name) || parts.contains { name.contains($0) } && name != ":authority"
     }
 
-    /// The secrets among a request's fields, in the order of their names: whose request it is.
+    /// The secrets among a request's fields, in the order of their names: whose request it is. What a proxy is told is no server's.
     static func secrets(of fields: HTTPFields) -> [HTTPField] {
         fields.filter { field in
-            contains(field.name) || field.indexingStrategy == .avoid || field.indexingStrategy == .disallow
+            if field.name == .proxyAuthorization { return false }
+            return contains(field.name) || field.indexingStrategy == .avoid || field.indexingStrategy == .disallow
         }
         .sorted { ($0.name.canonicalName, $0.value) < ($1.name.canonicalName, $1.value) }
     }
 }
 
-extension ClientRequest {
-    /// The fields that the request will be sent with, as far as they are known before: its own, the session's and the automatic ones.
-    var effectiveHeaders: HTTPFields {
-        // A host that cannot be asked is the exchange's error, when it comes to it.
-        var fields = (try? exchange.core.host(of: exchange))?.preparedFields ?? HTTPFields()
-        fields[.hostField] = nil
-        if exchange.withholdsSecrets || uri.origin != exchange.uri.origin { fields.removeSecrets() }
-        for name in options.omittedHeaders { fields[name] = nil }
-        if options.decompress == false { fields[.acceptEncoding] = nil }
-        for field in headers { fields[field.name] = nil }
-        for field in headers { fields.append(field) }
-        return fields
-    }
-}
-
 extension Exchange {
+    /// The fields that it was or will be sent with, once a host has prepared it, but for Host.
+    func preparedHeaders(_ host: HostRecord) -> HTTPFields {
+        var sent = fields
+        if !prepared.isEmpty {
+            for field in host.preparedFields where fields[field.name] == nil { sent.append(field) }
+        }
+        sent[.hostField] = nil
+        return sent
+    }
+
     /// The secrets that the request was sent with, once it has been.
     var sentSecrets: [HTTPField] {
-        var sent = fields
-        // Ready-made lines have what the host's requests have in common.
-        if !prepared.isEmpty, let host = try? core.host(of: self) {
-            for field in host.preparedFields where sent[field.name] == nil { sent.append(field) }
-        }
-        return SecretNames.secrets(of: sent)
+        (try? core.host(of: self)).map { SecretNames.secrets(of: preparedHeaders($0)) } ?? []
     }
 }

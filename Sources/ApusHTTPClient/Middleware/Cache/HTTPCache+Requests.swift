@@ -32,7 +32,7 @@ extension HTTPCache {
         guard request.body == nil, !control.noStore, !Self.hasConditions(request.headers) else {
             return try await next(request)
         }
-        let lookup = lookup(request, control)
+        let lookup = try lookup(request, control)
         guard let entry = try await find(lookup) else {
             if control.onlyIfCached { return try ClientResponse(to: request, status: .gatewayTimeout) }
             return try await fetch(lookup, next)
@@ -78,17 +78,26 @@ extension HTTPCache {
         }
     }
 
-    private func lookup(_ request: ClientRequest, _ control: CacheControl) -> CacheLookup {
-        let fields = request.effectiveHeaders
-        let secrets = SecretNames.secrets(of: fields)
-        let isPartitioned = credentials == .separate && memory != nil && !secrets.isEmpty
+    /// - Throws: what is wrong with the request.
+    private func lookup(_ request: ClientRequest, _ control: CacheControl) throws -> CacheLookup {
+        // Put together as for sending, so that nothing is overlooked that the session, the jar or the host's record adds.
+        let core = request.exchange.core
+        let probe = request.nextExchange()
+        let host = try core.host(of: probe)
+        host.prepare(probe, cookies: core.mayHaveCookies(probe) ? try core.cookieField(of: probe, host) : nil)
+        let fields = probe.preparedHeaders(host)
+        var secrets = SecretNames.secrets(of: fields)
+        // Credentials that are looked up or worked out when it is sent: nobody knows whose it is.
+        let isUnknown = probe.authenticates && fields[.authorization] == nil
+        if isUnknown { secrets.append(HTTPField(name: .authorization, value: "")) }
+        let isPartitioned = credentials == .separate && memory != nil && !secrets.isEmpty && !isUnknown
         let text = isPartitioned ? secrets.map { "\($0.name.canonicalName): \($0.value)\n" }.joined() : ""
         return CacheLookup(
             request: request,
             control: control,
             fields: fields,
             secrets: secrets,
-            key: Self.key(request.uri, decoded: request.exchange.decompresses && request.options.decompress != false),
+            key: Self.key(request.uri, decoded: probe.decompresses, socket: core.configuration.unixSocketPath),
             partition: isPartitioned ? CacheDigest.hexadecimal(Array(text.utf8)) : "",
             isPartitioned: isPartitioned,
             moment: work.withLock { $0.moment }
@@ -96,8 +105,8 @@ extension HTTPCache {
     }
 
     /// A digest, since a URL may be secret. Userinfo and fragment are not sent, and so do not count.
-    private static func key(_ uri: URI, decoded: Bool) -> String {
-        let text = "\(uri.origin)\n\(String(decoding: uri.target, as: UTF8.self))\n\(decoded)"
+    private static func key(_ uri: URI, decoded: Bool, socket: String?) -> String {
+        let text = "\(uri.origin)\n\(String(decoding: uri.target, as: UTF8.self))\n\(decoded)\n\(socket ?? "")"
         return CacheDigest.hexadecimal(Array(text.utf8))
     }
 
@@ -171,7 +180,7 @@ extension HTTPCache {
         updated.head.update(with: fields, requestTime: sent, responseTime: clock.now)
         counters.withLock { $0.revalidations += 1 }
         if updated.head.control.noStore || CachedResponse.variedNames(updated.head.fields) == nil {
-            try await invalidate(lookup.request.uri)
+            try await invalidate(lookup.request.uri, lookup.request)
         } else {
             put(updated, lookup)
         }
@@ -212,18 +221,24 @@ extension HTTPCache {
     private func change(_ request: ClientRequest, _ next: ClientRequest.Next) async throws -> ClientResponse {
         let response = try await next(request)
         guard CacheDecision.isUnsafe(request.method), response.head.statusCode < 400 else { return response }
-        try await invalidate(request.uri)
+        try await invalidate(request.uri, request)
         // Only of the same origin: nobody else's entries are this server's business.
         let named = [response.head.block.first("location"), response.head.block.first("content-location")]
         for case let text? in named {
             guard let uri = try? request.uri.resolve(text), uri.origin == request.uri.origin else { continue }
-            try await invalidate(uri)
+            try await invalidate(uri, request)
         }
         return response
     }
 
-    func invalidate(_ uri: URI) async throws {
-        for key in [Self.key(uri, decoded: true), Self.key(uri, decoded: false)] {
+    private func invalidate(_ uri: URI, _ request: ClientRequest) async throws {
+        try await invalidate(uri, socket: request.exchange.core.configuration.unixSocketPath)
+    }
+
+    /// - Parameter socket: where the session connects whatever the URL says; nil for the URL's host.
+    func invalidate(_ uri: URI, socket: String?) async throws {
+        for decoded in [true, false] {
+            let key = Self.key(uri, decoded: decoded, socket: socket)
             work.withLock { $0.invalidate(key) }
             try await store.remove(key)
         }

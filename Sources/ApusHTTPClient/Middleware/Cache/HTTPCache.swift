@@ -159,12 +159,13 @@ public final class HTTPCache: ClientMiddleware {
         )
     }
 
-    /// Drops what is kept of a URL, for all credentials and variants.
+    /// Drops what is kept of a URL, for all credentials and variants, but for what came through a
+    /// ``ClientSession/Configuration/unixSocketPath``.
     ///
     /// - Throws: ``URIError``; `CancellationError`, ``OffloadError`` where it is a folder.
     ///
     /// Cancel safety: it may or may not have been dropped.
-    public func remove(_ url: some RequestURL) async throws { try await invalidate(try url.uri()) }
+    public func remove(_ url: some RequestURL) async throws { try await invalidate(try url.uri(), socket: nil) }
 
     /// Drops everything.
     ///
