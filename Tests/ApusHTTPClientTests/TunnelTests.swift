@@ -6,6 +6,7 @@ import ApusRuntime
 import ApusTesting
 import Foundation
 import HTTPTypes
+import Logging
 import Testing
 
 /// C29: https through proxies of each kind, with certificates, on 127.0.0.1.
