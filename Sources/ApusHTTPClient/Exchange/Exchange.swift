@@ -46,6 +46,10 @@ final class Exchange: @unchecked Sendable {
     @exclusivity(unchecked) var progress = Progress.request
     /// Whether a redirect led to another origin: the session's secrets stay behind then, as the request's own do.
     @exclusivity(unchecked) var withholdsSecrets = false
+    /// Fields that the session adds to this sending, such as a trace's context.
+    @exclusivity(unchecked) var addedFields: HTTPFields?
+    /// Who wants to know what becomes of it.
+    @exclusivity(unchecked) var observation: RequestObservation?
     /// How many redirects led here.
     @exclusivity(unchecked) var redirectCount = 0
     @exclusivity(unchecked) var moments = ExchangeMoments()
@@ -94,6 +98,7 @@ final class Exchange: @unchecked Sendable {
         moments.called = previous.moments.called
         withholdsSecrets = previous.withholdsSecrets
         redirectCount = previous.redirectCount
+        observation = previous.observation
     }
 
     /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.

@@ -24,6 +24,8 @@ public struct RequestOptions: Sendable {
     /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
     /// empty list for nothing.
     public var middleware: [any ClientMiddleware]?
+    /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
+    public var observerContext: (any Sendable)?
     /// The proxy of this request and its redirects; nil for the session's ``ClientSession/Configuration/proxy``, ``Proxy/direct`` for none.
     public var proxy: Proxy?
 
@@ -34,6 +36,7 @@ public struct RequestOptions: Sendable {
         omittedHeaders: [HTTPField.Name] = [],
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
         middleware: [any ClientMiddleware]? = nil,
+        observerContext: (any Sendable)? = nil,
         proxy: Proxy? = nil
     ) {
         self.decompress = decompress
@@ -42,6 +45,7 @@ public struct RequestOptions: Sendable {
         self.omittedHeaders = omittedHeaders
         self.onUploadProgress = onUploadProgress
         self.middleware = middleware
+        self.observerContext = observerContext
         self.proxy = proxy
     }
 }

@@ -9,6 +9,13 @@ extension SessionCore {
     /// Sends the request and follows its redirects.
     func perform(_ exchange: Exchange) async throws -> ClientResponse {
         exchange.moments.called = loop.now
+        if isObserved { return try await performObserved(exchange) }
+        return try await performUnobserved(exchange)
+    }
+
+    /// The same, for nobody or with its observation in place.
+    @inline(__always)
+    func performUnobserved(_ exchange: Exchange) async throws -> ClientResponse {
         if exchange.limits.total != .max {
             exchange.totalDeadline = loop.deadline(after: exchange.timeouts.total)
         }
@@ -23,6 +30,13 @@ extension SessionCore {
     /// Sends the request once, without its middlewares and without following redirects.
     @inline(__always)
     func send(_ exchange: Exchange) async throws -> ClientResponse {
+        if let observation = exchange.observation { return try await sendObserved(exchange, observation) }
+        return try await sendUnobserved(exchange)
+    }
+
+    /// The same, for nobody or within its span.
+    @inline(__always)
+    func sendUnobserved(_ exchange: Exchange) async throws -> ClientResponse {
         let response = try await withTaskCancellationHandler {
             try await self.respond(to: exchange)
         } onCancel: {
@@ -88,6 +102,7 @@ extension SessionCore {
                 )
             }
             let next = try redirected(exchange, response, to: location)
+            exchange.tell { $0.requestRedirected($1, response, to: next.uri) }
             exchange = next
             response = next.hasMiddleware ? try await sendThroughMiddleware(next) : try await send(next)
         }
@@ -163,6 +178,7 @@ extension SessionCore {
         host.prepare(exchange)
         if let idle = pool.idleConnection(host.index, for: self) {
             host.counters.reuses &+= 1
+            exchange.tell { $0.connectionReused($1) }
             do {
                 return try await attempt(exchange, on: idle)
             } catch {
@@ -231,6 +247,7 @@ extension SessionCore {
         if try !sendNow(exchange, on: connection), let head = try await sendRest(exchange, on: connection) {
             return try assemble(head, exchange, on: connection)
         }
+        if exchange.observation != nil { tellSent(exchange) }
         let deadline = exchange.headDeadline()
         while true {
             // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
@@ -252,6 +269,13 @@ extension SessionCore {
         } catch let error as NetError where exchange.body != nil && error.code != .closed {
             return true
         }
+    }
+
+    @inline(never)
+    private func tellSent(_ exchange: Exchange) {
+        exchange.tell { $0.requestHeadSent($1) }
+        guard let body = exchange.smallBody, !body.isEmpty else { return }
+        exchange.tell { $0.requestBodySent($1, byteCount: body.count) }
     }
 
     private func sendRest(
@@ -289,6 +313,7 @@ extension SessionCore {
                 }
             case .end(let trailers):
                 finished(connection, isReusable: true)
+                if !buffered.isEmpty { exchange.tell { $0.responseBodyReceived($1, byteCount: buffered.count) } }
                 return ClientResponse(ResponseStorage(head, exchange, complete: buffered, trailers: trailers, plan))
             case .needData:
                 let stream = BodyStream(connection: connection, first: buffered, exchange, plan)

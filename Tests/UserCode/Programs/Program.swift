@@ -35,6 +35,7 @@ nonisolated let uses: [(String, Use)] = [
     ("ways to servers", { try await RouteUse.run($0) }),
     ("response", { try await ResponseUse.run($0) }),
     ("middleware", { try await MiddlewareUse.run($0) }),
+    ("observers", { try await ObserverUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
     ("streams", { try await StreamUse.run($0) }),
