@@ -30,19 +30,87 @@ import Testing
 
     static let connects: [Case] = [
         Case("403", answer("HTTP/1.1 403 canary\r\nContent-Length: 6\r\n\r\ncanary"), .proxyRefused, 403, "status 403"),
-        Case("502 with a page", answer("HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>canary"), .proxyRefused, 502, "status 502"),
-        Case("503 in chunks", answer("HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ncanary\r\n0\r\n\r\n"), .proxyRefused, 503, "status 503"),
-        Case("a redirect", answer("HTTP/1.1 302 Found\r\nLocation: http://evil.test/canary\r\n\r\n"), .proxyRefused, 302, "status 302"),
+        Case(
+            "502 with a page",
+            answer("HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>canary"),
+            .proxyRefused,
+            502,
+            "status 502"
+        ),
+        Case(
+            "503 in chunks",
+            answer("HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ncanary\r\n0\r\n\r\n"),
+            .proxyRefused,
+            503,
+            "status 503"
+        ),
+        Case(
+            "a redirect",
+            answer("HTTP/1.1 302 Found\r\nLocation: http://evil.test/canary\r\n\r\n"),
+            .proxyRefused,
+            302,
+            "status 302"
+        ),
         Case("304", answer("HTTP/1.1 304 Not Modified\r\n\r\n"), .proxyRefused, 304, "status 304"),
-        Case("407", answer("HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=\"canary\"\r\nContent-Length: 0\r\n\r\n"), .proxyAuthenticationRequired, 407, "does not accept the credentials"),
-        Case("407, and again", answer("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n") + answer("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"), .proxyAuthenticationRequired, 407, "does not accept"),
-        Case("a page without a head", answer("<html>canary</html>\r\n\r\n"), .proxyMalformed, nil, "not acceptable HTTP"),
+        Case(
+            "407",
+            answer("HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=\"canary\"\r\nContent-Length: 0\r\n\r\n"),
+            .proxyAuthenticationRequired,
+            407,
+            "does not accept the credentials"
+        ),
+        Case(
+            "407, and again",
+            answer("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
+                + answer("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"),
+            .proxyAuthenticationRequired,
+            407,
+            "does not accept"
+        ),
+        Case(
+            "a page without a head",
+            answer("<html>canary</html>\r\n\r\n"),
+            .proxyMalformed,
+            nil,
+            "not acceptable HTTP"
+        ),
         Case("SOCKS", answer("\u{5}\u{0}\r\n\r\n"), .proxyMalformed, nil, "not acceptable HTTP"),
-        Case("101", answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), .proxyMalformed, nil, "not acceptable HTTP"),
-        Case("100 without end", [.expectHead] + Array(repeating: .send("HTTP/1.1 100 Continue\r\n\r\n"), count: 200), .proxyMalformed, nil, "interim"),
-        Case("a head without end", [.expectHead] + Array(repeating: .send("HTTP/1.1 200 OK\r\n" + String(repeating: "A: b\r\n", count: 500)), count: 200), .proxyMalformed, nil, "not acceptable HTTP"),
-        Case("bytes behind the answer", answer("HTTP/1.1 200 OK\r\n\r\n\u{16}canary"), .proxyMalformed, nil, "7 bytes behind"),
-        Case("an early answer, and bytes", [.send("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")], .proxyMalformed, nil, "behind"),
+        Case(
+            "101",
+            answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+            .proxyMalformed,
+            nil,
+            "not acceptable HTTP"
+        ),
+        Case(
+            "100 without end",
+            [.expectHead] + Array(repeating: .send("HTTP/1.1 100 Continue\r\n\r\n"), count: 200),
+            .proxyMalformed,
+            nil,
+            "interim"
+        ),
+        Case(
+            "a head without end",
+            [.expectHead]
+                + Array(repeating: .send("HTTP/1.1 200 OK\r\n" + String(repeating: "A: b\r\n", count: 500)), count: 200),
+            .proxyMalformed,
+            nil,
+            "not acceptable HTTP"
+        ),
+        Case(
+            "bytes behind the answer",
+            answer("HTTP/1.1 200 OK\r\n\r\n\u{16}canary"),
+            .proxyMalformed,
+            nil,
+            "7 bytes behind"
+        ),
+        Case(
+            "an early answer, and bytes",
+            [.send("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")],
+            .proxyMalformed,
+            nil,
+            "behind"
+        ),
         Case("closed at once", [.finish], .proxyFailed, nil, "without answering"),
         Case("closed after the question", [.expectHead, .finish], .proxyFailed, nil, "without answering"),
         Case("closed in the head", answer("HTTP/1.1 200 O") + [.finish], .proxyFailed, nil, "without answering"),
@@ -51,10 +119,34 @@ import Testing
         Case("never connects", [.neverConnect], .connectTimeout, nil, "through the proxy http://proxy.test:3128"),
         Case("takes nothing", [.take(0), .stall], .connectTimeout, nil, "through the proxy"),
         Case("says nothing", [.expectHead, .stall], .connectTimeout, nil, "through the proxy"),
-        Case("drips", [.expectHead, .send(String(repeating: "HTTP/1.1 200 ", count: 60), pieces: 1, every: .seconds(1))], .connectTimeout, nil, "through the proxy"),
-        Case("a tunnel to nothing", answer("HTTP/1.1 200 OK\r\n\r\n") + [.expect(count: 5), .stall], .connectTimeout, nil, "through the proxy"),
-        Case("a tunnel that closes", answer("HTTP/1.1 200 OK\r\n\r\n") + [.expect(count: 5), .finish], .connectionClosed, nil, "TLS"),
-        Case("a tunnel to no TLS", answer("HTTP/1.1 200 OK\r\n\r\n") + [.expect(count: 5), .send("HTTP/1.1 400 Bad Request\r\n\r\n")], .tlsFailed, nil, "TLS"),
+        Case(
+            "drips",
+            [.expectHead, .send(String(repeating: "HTTP/1.1 200 ", count: 60), pieces: 1, every: .seconds(1))],
+            .connectTimeout,
+            nil,
+            "through the proxy"
+        ),
+        Case(
+            "a tunnel to nothing",
+            answer("HTTP/1.1 200 OK\r\n\r\n") + [.expect(count: 5), .stall],
+            .connectTimeout,
+            nil,
+            "through the proxy"
+        ),
+        Case(
+            "a tunnel that closes",
+            answer("HTTP/1.1 200 OK\r\n\r\n") + [.expect(count: 5), .finish],
+            .connectionClosed,
+            nil,
+            "TLS"
+        ),
+        Case(
+            "a tunnel to no TLS",
+            answer("HTTP/1.1 200 OK\r\n\r\n") + [.expect(count: 5), .send("HTTP/1.1 400 Bad Request\r\n\r\n")],
+            .tlsFailed,
+            nil,
+            "TLS"
+        ),
     ]
 
     #if TLS
@@ -63,8 +155,11 @@ import Testing
         try await Self.check(fault, "http://user:canary@proxy.test:3128", "https://server.test/canary?canary")
     }
 
-    @Test func `C29: the answer to CONNECT may come in any pieces, after 1xx, with fields that mean nothing`() async throws {
-        let answer = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.0 200 Connection established\r\nContent-Length: 7\r\n"
+    @Test func `C29: the answer to CONNECT may come in any pieces, after 1xx, with fields that mean nothing`()
+        async throws
+    {
+        let answer =
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.0 200 Connection established\r\nContent-Length: 7\r\n"
             + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         for pieces in 1...answer.utf8.count {
             try await withDialled(
@@ -82,20 +177,80 @@ import Testing
     #endif
 
     static let socks: [Case] = [
-        Case("no method", [.expect(count: 4), .send([5, 0xFF])], .proxyAuthenticationRequired, nil, "accepts neither"),
-        Case("a wrong password", [.expect(count: 4), .send([5, 2]), .expect(count: 14), .send([1, 1])], .proxyAuthenticationRequired, nil, "refused the user name"),
-        Case("not allowed", [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 2, 0, 1, 0, 0, 0, 0, 0, 0])], .proxyRefused, nil, "reply 2"),
-        Case("host unreachable, cut off", [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 4]), .finish], .proxyRefused, nil, "reply 4"),
-        Case("an HTTP proxy", [.expect(count: 4), .send("HTTP/1.1 400 Bad Request\r\n\r\ncanary")], .proxyMalformed, nil, "HTTP proxy"),
+        Case(
+            "no method",
+            [.expect(count: 4), .send([5, 0xFF])],
+            .proxyAuthenticationRequired,
+            nil,
+            "accepts neither"
+        ),
+        Case(
+            "a wrong password",
+            [.expect(count: 4), .send([5, 2]), .expect(count: 14), .send([1, 1])],
+            .proxyAuthenticationRequired,
+            nil,
+            "refused the user name"
+        ),
+        Case(
+            "not allowed",
+            [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 2, 0, 1, 0, 0, 0, 0, 0, 0])],
+            .proxyRefused,
+            nil,
+            "reply 2"
+        ),
+        Case(
+            "host unreachable, cut off",
+            [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 4]), .finish],
+            .proxyRefused,
+            nil,
+            "reply 4"
+        ),
+        Case(
+            "an HTTP proxy",
+            [.expect(count: 4), .send("HTTP/1.1 400 Bad Request\r\n\r\ncanary")],
+            .proxyMalformed,
+            nil,
+            "HTTP proxy"
+        ),
         Case("a page", [.expect(count: 4), .send("<html>canary")], .proxyMalformed, nil, "no SOCKS 5 proxy"),
-        Case("bytes behind the answer", [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 7])], .proxyMalformed, nil, "1 bytes behind"),
+        Case(
+            "bytes behind the answer",
+            [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 7])],
+            .proxyMalformed,
+            nil,
+            "1 bytes behind"
+        ),
         Case("closed at once", [.finish], .proxyFailed, nil, "closed the connection at the beginning"),
-        Case("closed at the password", [.expect(count: 4), .send([5, 2]), .expect(count: 14), .finish], .proxyFailed, nil, "user name and password"),
-        Case("closed before the reply", [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 0, 0]), .finish], .proxyFailed, nil, "before it said"),
+        Case(
+            "closed at the password",
+            [.expect(count: 4), .send([5, 2]), .expect(count: 14), .finish],
+            .proxyFailed,
+            nil,
+            "user name and password"
+        ),
+        Case(
+            "closed before the reply",
+            [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5, 0, 0]), .finish],
+            .proxyFailed,
+            nil,
+            "before it said"
+        ),
         Case("broken off", [.expect(count: 4), .reset], .proxyFailed, nil, "broke"),
         Case("refused", [.refuse], .proxyFailed, nil, "cannot be reached"),
-        Case("says nothing", [.expect(count: 4), .stall], .connectTimeout, nil, "through the proxy socks5h://proxy.test:1080"),
-        Case("stops in the reply", [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5]), .stall], .connectTimeout, nil, "through the proxy"),
+        Case(
+            "says nothing",
+            [.expect(count: 4), .stall],
+            .connectTimeout,
+            nil,
+            "through the proxy socks5h://proxy.test:1080"
+        ),
+        Case(
+            "stops in the reply",
+            [.expect(count: 4), .send([5, 0]), .expect(count: 18), .send([5]), .stall],
+            .connectTimeout,
+            nil,
+            "through the proxy"
+        ),
     ]
 
     @Test(arguments: socks)
@@ -140,7 +295,9 @@ import Testing
         }
     }
 
-    @Test func `C29: socks5 looks names up here, and tries the next address if the proxy cannot reach one`() async throws {
+    @Test func `C29: socks5 looks names up here, and tries the next address if the proxy cannot reach one`()
+        async throws
+    {
         var configuration = ClientSession.Configuration()
         configuration.resolver = StaticResolver(["server.test": ["192.0.2.1", "192.0.2.2", "2001:db8::1"]])
         func script(_ address: [UInt8], _ reply: UInt8) -> [ScriptStep] {
@@ -163,7 +320,10 @@ import Testing
             let error = await clientError { try await session.get("http://unknown.test/") }
             #expect(error?.code == .unknownHost)
         }
-        try await withDialled("socks5://proxy.test", configuration: configuration, script([1, 192, 0, 2, 1], 2)) { session, peer, _ in
+        try await withDialled("socks5://proxy.test", configuration: configuration, script([1, 192, 0, 2, 1], 2)) {
+            session,
+            peer,
+            _ in
             let error = await clientError { try await session.get("http://server.test/") }
             #expect(error?.code == .proxyRefused && peer.attempts == 1)
             #expect((error?.cause as? SOCKS5Error)?.reply == 2)
@@ -188,7 +348,10 @@ import Testing
         ("CONNECT", "http://p.test", "https://s.test/", [.expectHead, .stall]),
         ("CONNECT without room", "http://p.test", "https://s.test/", [.take(3), .stall]),
         ("TLS with the proxy", "https://p.test", "https://s.test/", [.stall]),
-        ("TLS through it", "http://p.test", "https://s.test/", [.expectHead, .send("HTTP/1.1 200 OK\r\n\r\n"), .stall]),
+        (
+            "TLS through it", "http://p.test", "https://s.test/",
+            [.expectHead, .send("HTTP/1.1 200 OK\r\n\r\n"), .stall]
+        ),
         ("SOCKS", "socks5h://p.test", "http://s.test/", [.expect(count: 3), .send([5, 0]), .stall]),
     ]
 

@@ -14,7 +14,9 @@ import Testing
     private static let basic = "Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ="
     private static let proxy = "http://user:pass%20word@proxy.test:3128"
 
-    @Test func `C29: http goes to the proxy with its full URL and the credentials, over one kept connection`() async throws {
+    @Test func `C29: http goes to the proxy with its full URL and the credentials, over one kept connection`()
+        async throws
+    {
         try await withDialled(Self.proxy, Self.answers) { session, peer, dialled in
             for _ in 0..<2 {
                 let text = try await session.get("http://u:p@Server.test/path?q=1#f").text()
@@ -98,7 +100,8 @@ import Testing
             let fields = peer.written().components(separatedBy: "\r\n").filter { $0.contains("roxy") }
             #expect(
                 fields.sorted() == [
-                    "Proxy-Authorization: Bearer token", "Proxy-Authorization: Bearer token", "X-Proxy: own", "X-Proxy: yes",
+                    "Proxy-Authorization: Bearer token", "Proxy-Authorization: Bearer token", "X-Proxy: own",
+                    "X-Proxy: yes",
                 ]
             )
         }
@@ -149,8 +152,10 @@ import Testing
     }
 
     static let bad: [String] = [
-        "", "://", "ftp://proxy.test", "socks4://proxy.test", "http://", "http://proxy.test/path", "http://proxy.test?x",
-        "http://proxy.test:99999", "http://:secret@proxy.test", "http://us%3Aer:secret@proxy.test", "http://us%0Aer@proxy.test",
+        "", "://", "ftp://proxy.test", "socks4://proxy.test", "http://", "http://proxy.test/path",
+        "http://proxy.test?x",
+        "http://proxy.test:99999", "http://:secret@proxy.test", "http://us%3Aer:secret@proxy.test",
+        "http://us%0Aer@proxy.test",
         "direct://proxy.test", "http://pro xy.test", "http://user:secret@[::1", "socks5://a:secret@b:1/c",
     ]
 
@@ -162,7 +167,9 @@ import Testing
     }
 
     @Test func `proxies are told by what they are, and printed without their credentials`() throws {
-        let ports = try ["a", "http://a", "https://a", "socks5://a", "socks5h://a", "SOCKS5H://A:9"].map { try Proxy($0).port }
+        let ports = try ["a", "http://a", "https://a", "socks5://a", "socks5h://a", "SOCKS5H://A:9"].map {
+            try Proxy($0).port
+        }
         #expect(ports == [80, 80, 443, 1080, 1080, 9])
         let proxy = try Proxy("socks5://us%40er:canary@[2001:DB8::1]:9")
         #expect(proxy.username == "us@er" && proxy.password == "canary" && proxy.host == "2001:db8::1")

@@ -11,7 +11,10 @@ import Testing
 
 /// C29, C65, C66: which way a request takes: the environment's proxies, Unix sockets, addresses of this side.
 @Suite struct RouteTests {
-    private func table(_ variables: [String: String], _ configure: (inout ClientSession.Configuration) throws -> Void = { _ in })
+    private func table(
+        _ variables: [String: String],
+        _ configure: (inout ClientSession.Configuration) throws -> Void = { _ in }
+    )
         throws -> RouteTable
     {
         var configuration = ClientSession.Configuration()
@@ -29,7 +32,10 @@ import Testing
     }
 
     @Test func `C29: the environment counts only where it is trusted, and behind what was said`() throws {
-        let variables = ["http_proxy": "http://u:p@env.test:1", "https_proxy": "socks5h://env.test", "no_proxy": ".local,10.0.0.0/8:x,127.0.0.1"]
+        let variables = [
+            "http_proxy": "http://u:p@env.test:1", "https_proxy": "socks5h://env.test",
+            "no_proxy": ".local,10.0.0.0/8:x,127.0.0.1",
+        ]
         let trusting = try table(variables)
         #expect(try route(trusting, "http://a.test/") == "http://env.test:1")
         #expect(try route(trusting, "https://a.test/") == "socks5h://env.test:1080")
@@ -39,7 +45,10 @@ import Testing
         #expect(try route(trusting, "http://a.test/", try Proxy("http://own.test")) == "http://own.test:80")
         #expect(try route(try table(variables) { $0.trustEnvironment = false }, "http://a.test/") == "direct")
         #expect(try route(try table(variables) { $0.proxy = .direct }, "http://a.test/") == "direct")
-        #expect(try route(try table(variables) { $0.proxy = try Proxy("own.test") }, "http://x.local/") == "http://own.test:80")
+        #expect(
+            try route(try table(variables) { $0.proxy = try Proxy("own.test") }, "http://x.local/")
+                == "http://own.test:80"
+        )
         #expect(try route(try table(variables) { $0.unixSocketPath = "/s" }, "https://a.test/") == "/s")
     }
 
@@ -58,7 +67,9 @@ import Testing
 
     // MARK: What the filter is asked
 
-    @Test func `C29: the address filter is asked about proxies too, and about servers in figures behind them`() async throws {
+    @Test func `C29: the address filter is asked about proxies too, and about servers in figures behind them`()
+        async throws
+    {
         try await withTestLoop {
             try await TestProxy.with { proxy in
                 var configuration = ClientSession.Configuration()
@@ -268,10 +279,22 @@ import Testing
         try await withTestLoop {
             let connector = StreamConnector { _ in throw CancellationError() }
             let mistakes: [@Sendable (inout ClientSession.Configuration) throws -> Void] = [
-                { $0.connector = connector; $0.addressFilter = .publicOnly },
-                { $0.connector = connector; $0.localAddress = try SocketAddress("127.0.0.1", port: 0) },
-                { $0.connector = connector; $0.unixSocketPath = "/s" },
-                { $0.proxy = try Proxy("p.test"); $0.unixSocketPath = "/s" },
+                {
+                    $0.connector = connector
+                    $0.addressFilter = .publicOnly
+                },
+                {
+                    $0.connector = connector
+                    $0.localAddress = try SocketAddress("127.0.0.1", port: 0)
+                },
+                {
+                    $0.connector = connector
+                    $0.unixSocketPath = "/s"
+                },
+                {
+                    $0.proxy = try Proxy("p.test")
+                    $0.unixSocketPath = "/s"
+                },
                 { $0.localAddress = try SocketAddress(unixPath: "/s") },
             ]
             for mistake in mistakes {

@@ -28,7 +28,9 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `C65: whatever is a ByteStream carries requests, large bodies and kept connections`(isWrapped: Bool) async throws {
+    func `C65: whatever is a ByteStream carries requests, large bodies and kept connections`(isWrapped: Bool)
+        async throws
+    {
         try await withTestLoop {
             let left = try await leaks {
                 try await TestServer.with({ .text("\($0.path) \(try await $0.body.bytes().count)") }) { server in
@@ -102,7 +104,10 @@ import Testing
 
     @Test func `a server that closes or breaks an idle stream of the user's is noticed`() async throws {
         try await withVirtualTime {
-            let peer = ScriptedPeer([.expectRequest, .send(okResponse), .wait(.seconds(5)), .finish], [.expectRequest, .send(okResponse), .reset])
+            let peer = ScriptedPeer(
+                [.expectRequest, .send(okResponse), .wait(.seconds(5)), .finish],
+                [.expectRequest, .send(okResponse), .reset]
+            )
             var configuration = ClientSession.Configuration()
             configuration.connector = StreamConnector { _ in
                 let loop = try #require(EventLoop.current)

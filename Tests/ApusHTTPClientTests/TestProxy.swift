@@ -101,7 +101,9 @@ final class TestProxy: Sendable {
             try await stream.write([5, 2])
             let name = try await reader.readExactly(Int(try await reader.readExactly(2)[1]))
             let secret = try await reader.readExactly(Int(try await reader.readExactly(1)[0]))
-            guard name == Array(user.utf8), secret == Array(password.utf8) else { return try await stream.write([1, 1]) }
+            guard name == Array(user.utf8), secret == Array(password.utf8) else {
+                return try await stream.write([1, 1])
+            }
             try await stream.write([1, 0])
         }
         let type = try await reader.readExactly(4)[3]
@@ -132,7 +134,9 @@ final class TestProxy: Sendable {
 
     private static func carry(from source: TCPStream, to sink: TCPStream) async throws {
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        while case let count = try await source.read(into: &buffer), count > 0 { try await sink.write(buffer[..<count]) }
+        while case let count = try await source.read(into: &buffer), count > 0 {
+            try await sink.write(buffer[..<count])
+        }
         await sink.finishWriting()
     }
 }

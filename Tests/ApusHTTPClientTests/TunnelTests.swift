@@ -41,7 +41,9 @@ import Testing
         }
     }
 
-    @Test func `C29: https goes through CONNECT; credentials are the proxy's, everything else the server's`() async throws {
+    @Test func `C29: https goes through CONNECT; credentials are the proxy's, everything else the server's`()
+        async throws
+    {
         try await withServer { port, configuration, _ in
             try await TestProxy.with { proxy in
                 var configuration = configuration
@@ -55,7 +57,10 @@ import Testing
                     #expect(!text.contains("canary") && !text.contains("Proxy-"))
                     #expect(first.tls?.version == "TLSv1.3" || first.tls != nil)
                     #expect(first.remoteAddress?.port == proxy.port)
-                    let second = try await session.post("\(url)/up", body: .bytes([UInt8](repeating: 1, count: 3_000_000)))
+                    let second = try await session.post(
+                        "\(url)/up",
+                        body: .bytes([UInt8](repeating: 1, count: 3_000_000))
+                    )
                     let up = try await second.text()
                     #expect(up.hasPrefix("/up 3000000 "))
                     let statistics = await session.statistics

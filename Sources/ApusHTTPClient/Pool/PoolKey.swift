@@ -33,7 +33,11 @@ final class PooledHost {
             isSecure: isSecure,
             route: key.route
         )
-        if case .proxy(let proxy) = key.route { usesAbsoluteForm = proxy.isHTTP && !isSecure } else { usesAbsoluteForm = false }
+        if case .proxy(let proxy) = key.route {
+            usesAbsoluteForm = proxy.isHTTP && !isSecure
+        } else {
+            usesAbsoluteForm = false
+        }
     }
 
     /// The proxy, if requests go through it one by one.

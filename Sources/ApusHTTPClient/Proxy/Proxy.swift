@@ -103,7 +103,8 @@ public struct Proxy: Sendable, Hashable {
 
     private mutating func authenticate(_ user: String, _ secret: String?) throws {
         // RFC 7617 §2: the colon ends the user name, and neither has control characters.
-        guard !user.isEmpty, !user.contains(":"), !(user + (secret ?? "")).utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
+        guard !user.isEmpty, !user.contains(":"),
+            !(user + (secret ?? "")).utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
         else {
             throw ClientError(
                 .invalidURL,

@@ -24,7 +24,10 @@ struct ProxyFailure: Error {
     /// What an HTTP proxy answered to CONNECT.
     init(_ head: HTTP1ResponseHead, bodyPrefix: [UInt8], from proxy: Proxy) {
         if head.statusCode == 407 {
-            self.init(.proxyAuthenticationRequired, Self.wantsCredentials(proxy, head.block.values("proxy-authenticate")))
+            self.init(
+                .proxyAuthenticationRequired,
+                Self.wantsCredentials(proxy, head.block.values("proxy-authenticate"))
+            )
         } else {
             self.init(.proxyRefused, "The proxy \(proxy) refused to connect to the server: status \(head.statusCode).")
         }
@@ -38,7 +41,9 @@ struct ProxyFailure: Error {
             return "The proxy \(proxy) does not accept the credentials that it was sent (status 407)."
         }
         // Only the first word of each: the rest is the proxy's own text.
-        let schemes = challenges.map { $0.prefix { $0.isASCII && $0.isLetter } }.filter { !$0.isEmpty && $0.count <= 32 }
+        let schemes = challenges.map { $0.prefix { $0.isASCII && $0.isLetter } }.filter {
+            !$0.isEmpty && $0.count <= 32
+        }
         let wanted = schemes.isEmpty ? "" : ", as \(schemes.joined(separator: " or "))"
         return "The proxy \(proxy) wants a user name and password (status 407)\(wanted): put them into its URL."
     }

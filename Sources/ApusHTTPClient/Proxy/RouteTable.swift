@@ -64,17 +64,21 @@ extension ClientSession.Configuration {
     /// What of the ways to servers does not go together, as a message.
     var routeMistake: String? {
         if connector != nil, addressFilter != nil {
-            return "The address filter cannot be asked about connections that `configuration.connector` makes: look at addresses there."
+            return
+                "The address filter cannot be asked about connections that `configuration.connector` makes: look at addresses there."
         }
         if connector != nil, unixSocketPath != nil || localAddress != nil || interface != nil || addressFamily != nil {
-            return "`configuration.connector` makes the connections: `unixSocketPath`, `localAddress`, `interface` and `addressFamily` "
+            return
+                "`configuration.connector` makes the connections: `unixSocketPath`, `localAddress`, `interface` and `addressFamily` "
                 + "would say nothing to it."
         }
         if let proxy, proxy.kind != .direct, unixSocketPath != nil {
-            return "The session has a proxy and a Unix socket (`unixSocketPath`) to send everything to: it can have one of them."
+            return
+                "The session has a proxy and a Unix socket (`unixSocketPath`) to send everything to: it can have one of them."
         }
         if let localAddress, localAddress.port == nil {
-            return "`configuration.localAddress` is a Unix socket's address: it has to be an IP address of this machine."
+            return
+                "`configuration.localAddress` is a Unix socket's address: it has to be an IP address of this machine."
         }
         return nil
     }

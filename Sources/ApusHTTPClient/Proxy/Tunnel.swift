@@ -84,7 +84,13 @@ final class Tunnel: @unchecked Sendable {
         fields[.hostField] = authority
         for field in proxy.fields where field.name != .hostField { fields.append(field) }
         do throws(HTTP1Error) {
-            try http.sendRequest(method: .connect, target: Array(authority.utf8), prepared: [], fields: fields, body: .none)
+            try http.sendRequest(
+                method: .connect,
+                target: Array(authority.utf8),
+                prepared: [],
+                fields: fields,
+                body: .none
+            )
         } catch {
             throw ProxyFailure(.invalidRequest, "The proxy cannot be asked: \(error.message)", cause: error)
         }

@@ -30,7 +30,9 @@ extension ClientSession.Configuration {
     var mistake: (ClientError.Code, String)? {
         if let baseURL {
             guard ["http", "https", URI.unixScheme].contains(baseURL.scheme) else {
-                return (.unsupportedScheme, "The base URL has to be http, https or http+unix, and is \(baseURL.redacted).")
+                return (
+                    .unsupportedScheme, "The base URL has to be http, https or http+unix, and is \(baseURL.redacted)."
+                )
             }
             guard baseURL.path.hasSuffix("/"), baseURL.query == nil, baseURL.fragment == nil else {
                 return (

@@ -178,7 +178,9 @@ private final class HeldTransport: Transport {
 
     var descriptor: Descriptor { lower.descriptor }
     var writeDescriptor: Descriptor { lower.writeDescriptor }
-    func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? { try lower.receive(into: buffer) }
+    func receive(into buffer: UnsafeMutableRawBufferPointer) throws(NetError) -> Int? {
+        try lower.receive(into: buffer)
+    }
     func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? { try lower.send(bytes) }
     func send(vector pieces: [UnsafeRawBufferPointer]) throws(NetError) -> Int? { try lower.send(vector: pieces) }
     func sendFile(_ fd: Int32, at offset: Int64, count: Int) throws(NetError) -> FileTransfer {

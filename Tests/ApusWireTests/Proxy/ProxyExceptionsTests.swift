@@ -11,7 +11,14 @@ import Testing
     @Test func `C29: a domain stands for itself and all below it, with or without a dot or star before`() {
         for entry in ["example.com", ".example.com", "*.example.com", "EXAMPLE.com", "example.com."] {
             #expect(
-                Self.matches(entry, "example.com", "www.example.com", "a.b.example.com.", "badexample.com", "example.com.evil")
+                Self.matches(
+                    entry,
+                    "example.com",
+                    "www.example.com",
+                    "a.b.example.com.",
+                    "badexample.com",
+                    "example.com.evil"
+                )
                     == [true, true, true, false, false],
                 "\(entry)"
             )
@@ -38,7 +45,9 @@ import Testing
     @Test func `C29: addresses and ranges, in either spelling`() {
         #expect(Self.matches("10.0.0.1", "10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1") == [true, false, true])
         #expect(Self.matches("10.0.0.0/8", "10.255.0.1", "11.0.0.0", "9.255.255.255") == [true, false, false])
-        #expect(Self.matches("192.168.4.0/22", "192.168.7.255", "192.168.8.0", "192.168.3.255") == [true, false, false])
+        #expect(
+            Self.matches("192.168.4.0/22", "192.168.7.255", "192.168.8.0", "192.168.3.255") == [true, false, false]
+        )
         #expect(Self.matches("0.0.0.0/0", "192.0.2.1", "::1", "example.com") == [true, false, false])
         #expect(Self.matches("fd00::/8", "fd12::1", "fe80::1") == [true, false])
         #expect(Self.matches("2001:db8::1", "2001:db8::1", "2001:db8::2") == [true, false])
@@ -50,7 +59,10 @@ import Testing
     }
 
     @Test func `what is no entry matches nothing`() {
-        for entry in ["", " ", ",,", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "/8", "a/b", ".", "10.0.0.0/8/8", "10.0.0.0/+8"] {
+        for entry in [
+            "", " ", ",,", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "/8", "a/b", ".", "10.0.0.0/8/8",
+            "10.0.0.0/+8",
+        ] {
             #expect(Self.matches(entry, "10.0.0.1", "example.com", "") == [false, false, false], "\(entry)")
         }
     }
@@ -61,7 +73,9 @@ import Testing
         }
     }
 
-    private static func setting(_ variables: [String: String], _ scheme: String, _ host: String = "example.com") -> String? {
+    private static func setting(_ variables: [String: String], _ scheme: String, _ host: String = "example.com")
+        -> String?
+    {
         ProxyEnvironment { variables[$0] }
             .setting(scheme: scheme, host: host, port: scheme == "https" ? 443 : 80)
             .map { "\($0.variable) \($0.text)" }

@@ -140,7 +140,9 @@ import Testing
             let error = #expect(throws: SOCKS5Error.self) { try SOCKS5Client(to: .name("a"), port: port) }
             #expect(error?.code == .badDestination)
         }
-        for (user, password) in [("", "x"), (String(repeating: "u", count: 256), "x"), ("u", String(repeating: "p", count: 256))] {
+        for (user, password) in [
+            ("", "x"), (String(repeating: "u", count: 256), "x"), ("u", String(repeating: "p", count: 256)),
+        ] {
             let error = #expect(throws: SOCKS5Error.self) {
                 try SOCKS5Client(to: .name("a"), port: 80, username: user, password: password)
             }
