@@ -4,13 +4,13 @@ public import HTTPTypes
 // The session's errors, by who has to act:
 //
 //   you        invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge, decodingFailed,
-//              bodyFailed, bodyNotRestartable, lineTooLong, fileFailed
+//              bodyFailed, bodyNotRestartable, lineTooLong, fileFailed, invalidCookieFile
 //   the peer   connectionRefused, connectionClosed (before, in the head, in the body), malformedResponse, headTooLarge,
 //              tooManyRedirects, invalidRedirect, statusNotSuccess, corruptContent, truncatedContent, decompressionLimit,
-//              unexpectedContentType
+//              unexpectedContentType, authenticationFailed
 //   the proxy  proxyFailed, proxyRefused, proxyAuthenticationRequired, proxyMalformed
 //   the world  unknownHost, addressRefused, connectionFailed, tlsFailed, connectTimeout, headTimeout, idleTimeout, writeTimeout,
-//              acquireTimeout, totalTimeout
+//              acquireTimeout, totalTimeout, circuitOpen
 
 /// What went wrong with a request.
 ///
@@ -20,13 +20,14 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case invalidURL, unsupportedScheme, invalidRequest, sessionClosed, bodyConsumed, bodyTooLarge,
-                decodingFailed, bodyFailed, bodyNotRestartable, lineTooLong, fileFailed
+                decodingFailed, bodyFailed, bodyNotRestartable, lineTooLong, fileFailed, invalidCookieFile
             case connectionRefused, connectionClosed, closedInHead, closedInBody, malformedResponse, headTooLarge
-            case tooManyRedirects, invalidRedirect, statusNotSuccess
+            case tooManyRedirects, invalidRedirect, statusNotSuccess, authenticationFailed
             case corruptContent, truncatedContent, decompressionLimit, unexpectedContentType
             case proxyFailed, proxyRefused, proxyAuthenticationRequired, proxyMalformed
             case unknownHost, addressRefused, connectionFailed, tlsFailed
             case connectTimeout, writeTimeout, headTimeout, idleTimeout, acquireTimeout, totalTimeout
+            case circuitOpen
         }
 
         private var kind: Kind
@@ -51,8 +52,11 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let bodyNotRestartable = Code(kind: .bodyNotRestartable)
         /// A line of the body is longer than the limit of ``ClientResponse/lines(limit:)``.
         public static let lineTooLong = Code(kind: .lineTooLong)
-        /// The file that the body was to go to could not be made or written: see ``ClientError/cause``.
+        /// The file that the body or the cookies were to go to, or come from, could not be made, written or read: see
+        /// ``ClientError/cause``.
         public static let fileFailed = Code(kind: .fileFailed)
+        /// A file of cookies is damaged, or none.
+        public static let invalidCookieFile = Code(kind: .invalidCookieFile)
         /// Nobody listens at the address.
         public static let connectionRefused = Code(kind: .connectionRefused)
         /// The server closed the connection without a byte of a response.
@@ -79,6 +83,9 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let decompressionLimit = Code(kind: .decompressionLimit)
         /// The body is of another media type than was asked for, such as a page in place of an event stream.
         public static let unexpectedContentType = Code(kind: .unexpectedContentType)
+        /// The server's challenge cannot be answered, or must not be: see ``Authentication/digest(_:_:)``. A 401 because of wrong credentials
+        /// is a response, and no error.
+        public static let authenticationFailed = Code(kind: .authenticationFailed)
         /// The proxy cannot be reached, or broke off before it had answered: see ``ClientError/cause``.
         public static let proxyFailed = Code(kind: .proxyFailed)
         /// The proxy did not connect to the server: see ``ClientError/status``, or, for SOCKS, the `SOCKS5Error` that is the
@@ -108,6 +115,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let acquireTimeout = Code(kind: .acquireTimeout)
         /// ``Timeouts/total`` passed.
         public static let totalTimeout = Code(kind: .totalTimeout)
+        /// The host has failed so often that a ``CircuitBreaker`` leaves it alone for a while: the request was not sent.
+        public static let circuitOpen = Code(kind: .circuitOpen)
 
         public var description: String { kind.rawValue }
     }

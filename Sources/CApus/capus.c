@@ -2,6 +2,7 @@
 #include "capus.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -96,6 +97,19 @@ void apus_spin_pause(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory");
 #endif
+}
+
+// Both leave errno as it was: locks are taken between a system call and the look at its error.
+void apus_futex_wait(const void *word, uint32_t value) {
+    int error = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    errno = error;
+}
+
+void apus_futex_wake(const void *word) {
+    int error = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = error;
 }
 
 int apus_accept(int fd, struct sockaddr *address, uint32_t *length) {

@@ -19,6 +19,7 @@ struct StageDeadlineTests {
                 [:],
                 HTTPFields(),
                 nil,
+                nil,
                 Timeouts(),
                 nil,
                 nil

@@ -74,7 +74,6 @@ enum Rules {
         "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid
         "Sources/ApusRuntime/Loop/EventLoop+Handles.swift",  // EPERM, EEXIST
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
-        "Sources/ApusRuntime/Loop/ForkSafeLock.swift",  // pthread_mutex
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
         "Sources/ApusRuntime/Loop/MainQueue.swift",
         "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
@@ -101,9 +100,13 @@ enum Rules {
         "Sources/ApusNet/Socket.swift",
         "Sources/ApusNet/SocketAddress.swift",
         "Sources/ApusNet/SocketTransport.swift",
+        "Sources/ApusHTTPClient/Cookies/CookieSystem.swift",  // the time, and files
+        "Sources/ApusHTTPClient/Authentication/NetrcFile.swift",  // permissions
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
         "Sources/ApusHTTPClient/Proxy/ProcessEnvironment.swift",  // getenv
+        "Sources/ApusHTTPClient/Middleware/Cache/CacheFolder.swift",
+        "Sources/ApusHTTPClient/Middleware/WallClock.swift",  // time
         "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",

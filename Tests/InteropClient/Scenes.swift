@@ -25,6 +25,8 @@ struct Scenes {
         try await redirects()
         try await uploads()
         try await httpbin()
+        try await cookies()
+        try await authentication()
         try await timeouts()
         try await proxies()
     }

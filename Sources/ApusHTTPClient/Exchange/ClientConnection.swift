@@ -163,7 +163,9 @@ final class ClientConnection: DescriptorWatcher {
         while true {
             switch try http.pointee.next() {
             case .response(let head): return head
-            case .informational: continue
+            case .informational(let head):
+                // While a head that asks first is still being written, too.
+                if head.statusCode == 100, let upload { upload.answer.isContinue = true }
             case .needData: return nil
             case .request, .data, .end, .paused, .closed, .upgraded:
                 throw ClientError(.malformedResponse, "The server's answer came out of order.")
@@ -204,6 +206,24 @@ final class ClientConnection: DescriptorWatcher {
         return (try? http.pointee.startNextCycle()) != nil
     }
 
+    /// A connection that was opened and not used yet: what has come on it by now answers nothing, and would be taken for the answer to
+    /// the request that follows. Whoever can put bytes there would choose what it is answered with.
+    ///
+    /// What the network still has on its way when the request is sent cannot be told from a quick answer.
+    func checkSilence(_ exchange: Exchange) throws {
+        guard uses == 0, descriptor.mayRead else { return }
+        var byte: UInt8 = 0
+        switch try withUnsafeMutableBytes(of: &byte, { try transport.receive(into: $0) }) {
+        case nil: return
+        case 0?: throw exchange.error(.connectionClosed, "The server closed the connection as soon as it was made.")
+        case _?:
+            throw exchange.error(
+                .malformedResponse,
+                "The server spoke before it was asked, which no HTTP server does: another protocol may be spoken there."
+            )
+        }
+    }
+
     /// Whether the server sends nothing that nobody asked for.
     private var isQuiet: Bool {
         guard descriptor.mayRead else { return true }
@@ -235,6 +255,8 @@ final class ClientConnection: DescriptorWatcher {
 
     /// While idle: the server closed, or sent what nobody asked for, or the idle time is over.
     func descriptorChanged(_ outcome: WaitOutcome) {
+        // Over TLS there may be something to read and nothing to find: TLS 1.3's tickets come when they like.
+        if outcome == .ready, !descriptor.hasEnded, isQuiet { return }
         if answeredBeforeUploadEnded { return pool.finished(self, isReusable: false) }
         pool.idleConnectionEnded(self)
     }

@@ -46,6 +46,12 @@ final class Exchange: @unchecked Sendable {
     @exclusivity(unchecked) var progress = Progress.request
     /// Whether a redirect led to another origin: the session's secrets stay behind then, as the request's own do.
     @exclusivity(unchecked) var withholdsSecrets = false
+    /// How it is authenticated, if not as all of the session's are.
+    @exclusivity(unchecked) var authentication: ExchangeAuthentication? {
+        didSet { authenticates = true }
+    }
+    /// Whether more is to be done about that than to send a field.
+    @exclusivity(unchecked) private(set) var authenticates: Bool
     /// Fields that the session adds to this sending, such as a trace's context.
     @exclusivity(unchecked) var addedFields: HTTPFields?
     /// Who wants to know what becomes of it.
@@ -89,7 +95,8 @@ final class Exchange: @unchecked Sendable {
         self.timeouts = timeouts ?? core.configuration.timeouts
         limits = timeouts.map { StageLimits($0) } ?? core.defaultLimits
         self.redirects = redirects ?? core.configuration.redirects
-        hasMiddleware = options?.options.middleware.map { !$0.isEmpty } ?? core.hasMiddleware
+        authenticates = core.authenticates
+        hasMiddleware = options?.options.hasMiddleware(core) ?? core.hasMiddleware
     }
 
     /// Takes over what holds for all of a caller's request, whose next exchange this is.
@@ -97,16 +104,17 @@ final class Exchange: @unchecked Sendable {
         totalDeadline = previous.totalDeadline
         moments.called = previous.moments.called
         withholdsSecrets = previous.withholdsSecrets
+        if let authentication = previous.authentication { self.authentication = authentication.forNextExchange }
         redirectCount = previous.redirectCount
         observation = previous.observation
     }
 
     /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.
-    private static let smallBodySize = 64 * 1024
+    static let smallBodySize = 64 * 1024
 
     private static func uploadPlan(_ body: RequestBody, _ options: RequestOptions?) -> UploadPlan? {
         if case .bytes(let bytes) = body.content, bytes.count <= smallBodySize, options?.expectContinue == nil,
-            options?.onUploadProgress == nil
+            options?.onUploadProgress == nil, options?.compression == nil || bytes.isEmpty
         {
             return nil
         }

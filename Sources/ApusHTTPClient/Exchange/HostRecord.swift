@@ -23,7 +23,7 @@ final class HostRecord {
     @exclusivity(unchecked) var users = 0
     /// `Host`, `User-Agent`, `Accept`, `Accept-Encoding` and the session's own fields, each with its line end.
     private let prepared: [UInt8]
-    private let preparedFields: HTTPFields
+    let preparedFields: HTTPFields
     /// What the proxy gets that passes the requests on. They are no secrets of the server's: a redirect elsewhere does not lose them.
     private let proxyFields: HTTPFields
 
@@ -40,6 +40,8 @@ final class HostRecord {
         if configuration.decompress { fields[.acceptEncoding] = ContentCoding.acceptEncoding }
         var own = configuration.headers
         if !isTrusted { own.removeSecrets() }
+        // What cannot be sent is refused before the first host is known: see ``ClientSession/Configuration/mistake``.
+        if isTrusted, let value = try? configuration.auth?.fieldValue() { own[.authorization] = value }
         proxyFields = pooled.forwardingProxy?.fields ?? [:]
         // Never to a server; to a proxy it goes by way of the proxy's own settings.
         own[.proxyAuthorization] = nil
@@ -52,14 +54,28 @@ final class HostRecord {
         prepared = lines
     }
 
+    /// The Cookie field that a request has anyway: its own, or the session's.
+    func statedCookies(of exchange: Exchange) -> String? {
+        if let own = exchange.ownFields[.cookie] { return own }
+        return exchange.withholdsSecrets || exchange.options?.omits(.cookie) == true ? nil : preparedFields[.cookie]
+    }
+
     /// Puts what the host's requests have in common into a request: ready-made lines, unless it replaces one of them.
-    func prepare(_ exchange: Exchange) {
+    ///
+    /// - Parameter cookies: in the place of the Cookie field that it has.
+    func prepare(_ exchange: Exchange, cookies: HTTPField? = nil) {
         var own = exchange.ownFields
+        if let cookies {
+            own[.cookie] = nil
+            own.append(cookies)
+        }
         if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
+        if let value = exchange.authentication?.field { own[.authorization] = value }
         if let added = exchange.addedFields { for field in added { own[field.name] = field.value } }
+        if let coding = exchange.uploadPlan?.coding { own[.contentEncoding] = coding.description }
         let omitted = exchange.options?.options.omittedHeaders ?? []
         let omitsEncoding = exchange.omitsAcceptEncoding
-        if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty,
+        if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty, exchange.authentication == nil,
             own.isEmpty
                 || !own.contains(where: { $0.name == .proxyAuthorization || preparedFields.contains($0.name) })
         {
@@ -70,6 +86,7 @@ final class HostRecord {
         own[.proxyAuthorization] = nil
         var fields = preparedFields
         if exchange.withholdsSecrets { fields.removeSecrets() }
+        if exchange.authentication != nil { fields[.authorization] = nil }
         for name in omitted where name != .hostField { fields[name] = nil }
         if omitsEncoding { fields[.acceptEncoding] = nil }
         for field in own { fields[field.name] = nil }

@@ -12,7 +12,7 @@ public struct ClientRequest: Sendable {
 
         /// Sends the request, as often as it is called.
         ///
-        /// - Throws: as ``ClientSession/request(_:_:params:headers:body:timeouts:redirects:options:)``, and what middlewares further in throw. Statuses are no
+        /// - Throws: as ``ClientSession/request(_:_:params:headers:body:auth:timeouts:redirects:options:)``, and what middlewares further in throw. Statuses are no
         ///   errors here, whatever ``ClientSession/Configuration/raiseForStatus`` says: that is asked at the very end.
         ///
         /// Cancel safety: closes the connection that the request was using.
@@ -77,11 +77,13 @@ public struct ClientRequest: Sendable {
         let core = exchange.core
         // The answer to the last sending, if there was one, has not wanted the rest of the body.
         exchange.uploadPlan?.endUpload()
+        let changesOrigin = uri.origin != exchange.uri.origin
+        let fields = changesOrigin ? headers.withoutSecrets(of: exchange.ownFields) : headers
         let next = Exchange(
             core: core,
             method: method,
-            uri: uri,
-            fields: headers,
+            uri: uri.withoutUserinfo,
+            fields: fields,
             body: body,
             timeouts: replacesTimeouts || exchange.statesTimeouts ? timeouts : nil,
             redirects: exchange.redirects,
@@ -93,7 +95,7 @@ public struct ClientRequest: Sendable {
             next.totalDeadline = min(next.totalDeadline, core.loop.deadline(after: timeouts.total))
         }
         // What belongs to the caller's origin does not go to one that a middleware has chosen.
-        if uri.origin != exchange.uri.origin { next.withholdsSecrets = true }
+        if changesOrigin { next.withholdsSecrets = true }
         if replacesBody, let plan = next.uploadPlan { try await plan.prepare(next) }
         return try await core.send(next)
     }

@@ -77,7 +77,9 @@ extension ConnectionProfile {
             let stream = try await connector.connect(host, port)
             return LoopBound(try StreamTransport.over(stream, on: loop), on: loop)
         }
-        let addresses = try await addresses(of: host, port, phases)
+        phases.resolving(host, by: resolver)
+        let addresses = try await addresses(of: host, port)
+        phases.resolved()
         let transport = try await Connector.connect(
             toAny: try source.usable(addresses, host: host),
             host: host,
@@ -89,14 +91,8 @@ extension ConnectionProfile {
     }
 
     /// What the filter allows of a host's addresses.
-    private func addresses(
-        of host: String,
-        _ port: Int,
-        _ phases: ConnectPhases
-    ) async throws -> [SocketAddress] {
-        phases.resolving(host, by: resolver)
+    private func addresses(of host: String, _ port: Int) async throws -> [SocketAddress] {
         let addresses = try await resolver.addresses(of: host, port: port)
-        phases.resolved()
         guard let filter else { return addresses }
         return try filter.allowed(addresses, of: host)
     }
@@ -137,7 +133,7 @@ extension ConnectionProfile {
             if let destination = Self.destination(target.host) {
                 return try await socks(proxy, destination, target.port, loop, phases)
             }
-            let addresses = try await addresses(of: target.host, target.port, phases)
+            let addresses = try await addresses(of: target.host, target.port)
             return try await socks(proxy, Connector.interleaved(addresses), target, loop, phases)
         }
     }

@@ -18,6 +18,10 @@ final class BodyStream {
     var collected: [UInt8]?
     /// Whether pieces were given out that nobody can get again.
     private(set) var isStarted = false
+    /// Copies what is read, for a cache.
+    var recorder: BodyRecorder?
+    /// Let go when the connection is free: places that the request has in limits of the user's.
+    private var held: [AnyObject] = []
 
     /// The largest piece that is read at once.
     private static let pieceSize = 256 * 1024
@@ -38,7 +42,11 @@ final class BodyStream {
     ///
     /// Cancel safety: the connection is closed, and the body cannot be read further.
     func next() async throws -> [UInt8]? {
-        guard let decoding else { return try await nextReceived() }
+        guard let decoding else {
+            let piece = try await nextReceived()
+            if let recorder { recorder.add(piece) }
+            return piece
+        }
         while true {
             if let failure { throw failure }
             if isReading { throw busy }
@@ -46,11 +54,13 @@ final class BodyStream {
                 try Task.checkCancellation()
                 if let piece = try exchange.nextPiece(of: decoding) {
                     isStarted = true
+                    if let recorder { recorder.add(piece) }
                     await core.loop.yieldIfSliceIsOver()
                     return piece
                 }
                 guard let received = try await nextReceived() else {
                     try exchange.finish(decoding)
+                    if let recorder { recorder.add(nil) }
                     return nil
                 }
                 decoding.feed(received)
@@ -63,6 +73,9 @@ final class BodyStream {
 
     /// Lets the server take its time: event streams are silent for as long as nothing happens.
     func waitsWithoutLimit() { idleLimit = .max }
+
+    /// Waits no longer than this for each further piece.
+    func waits(atMost limit: Duration) { idleLimit = min(idleLimit, limit.clampedNanoseconds) }
 
     /// Whether the pieces are not those that come: lengths in the head mean others.
     var isDecoded: Bool { decoding != nil }
@@ -95,7 +108,7 @@ final class BodyStream {
         } catch {
             let described = core.describe(error, exchange)
             failure = described
-            self.connection = nil
+            leave()
             core.finished(connection, isReusable: false)
             throw described
         }
@@ -152,6 +165,7 @@ final class BodyStream {
         self.trailers = trailers
         exchange.moments.end = core.loop.now
         self.connection = nil
+        held = []
         core.finished(connection, isReusable: true)
     }
 
@@ -175,14 +189,26 @@ final class BodyStream {
         guard failure == nil, (error as? ClientError)?.code != .bodyConsumed else { return }
         failure = error
         guard let connection else { return }
-        self.connection = nil
+        leave()
         core.finished(connection, isReusable: false)
+    }
+
+    /// Keeps `object` until the connection is free.
+    func hold(_ object: AnyObject) {
+        if connection != nil { held.append(object) }
+    }
+
+    /// Nothing more will be read.
+    private func leave() {
+        connection = nil
+        recorder = nil
+        held = []
     }
 
     /// Gives the connection up: what is left of the body is not wanted. Safe twice.
     func abandon() {
         guard let connection else { return }
-        self.connection = nil
+        leave()
         if failure == nil {
             failure = exchange.error(.bodyConsumed, "The response was released.")
         }

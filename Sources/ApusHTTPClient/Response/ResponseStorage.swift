@@ -3,7 +3,7 @@ import ApusWire
 import HTTPTypes
 
 /// What a ``ClientResponse`` and its ``ResponseBody`` share: one allocation per response.
-// @unchecked: everything is immutable but `history`, which is set before anyone else can see the response.
+// @unchecked: everything is immutable but `history` and what middlewares note, which is set before anyone else can see the response.
 final class ResponseStorage: @unchecked Sendable {
     let head: HTTP1ResponseHead
     let exchange: Exchange
@@ -15,6 +15,9 @@ final class ResponseStorage: @unchecked Sendable {
     /// The body, if it is still on its way.
     let stream: LoopBound<BodyStream>?
     var history: [ClientResponse.Hop] = []
+    /// How often the last hop's request was sent by a retry policy; 0 without one.
+    var attempts = 0
+    var cacheStatus: ClientResponse.CacheStatus?
 
     init(
         _ head: HTTP1ResponseHead,

@@ -4,92 +4,128 @@ import HTTPTypes
 
 // Bodies that browsers send, one function per verb and kind: each is `request` with its method and body.
 extension ClientSession {
-    /// Sends the fields of a form, as `application/x-www-form-urlencoded`: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Sends the fields of a form, as `application/x-www-form-urlencoded`: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func post(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         form: KeyValuePairs<String, String>,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, .form(form), timeouts, redirects, options)
+        let exchange = try exchange(.post, url, params, headers, .form(form), auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Sends a body of several parts, such as a form with files: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Sends a body of several parts, such as a form with files: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func post(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         multipart: Multipart,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, .multipart(multipart), timeouts, redirects, options)
+        let exchange = try exchange(
+            .post,
+            url,
+            params,
+            headers,
+            .multipart(multipart),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores the fields of a form, as `application/x-www-form-urlencoded`: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Stores the fields of a form, as `application/x-www-form-urlencoded`: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func put(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         form: KeyValuePairs<String, String>,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, .form(form), timeouts, redirects, options)
+        let exchange = try exchange(.put, url, params, headers, .form(form), auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores a body of several parts, such as a form with files: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Stores a body of several parts, such as a form with files: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func put(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         multipart: Multipart,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, .multipart(multipart), timeouts, redirects, options)
+        let exchange = try exchange(
+            .put,
+            url,
+            params,
+            headers,
+            .multipart(multipart),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource by the fields of a form, as `application/x-www-form-urlencoded`: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Changes a resource by the fields of a form, as `application/x-www-form-urlencoded`: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func patch(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         form: KeyValuePairs<String, String>,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, .form(form), timeouts, redirects, options)
+        let exchange = try exchange(.patch, url, params, headers, .form(form), auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource by a body of several parts, such as a form with files: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Changes a resource by a body of several parts, such as a form with files: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func patch(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         multipart: Multipart,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, .multipart(multipart), timeouts, redirects, options)
+        let exchange = try exchange(
+            .patch,
+            url,
+            params,
+            headers,
+            .multipart(multipart),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }

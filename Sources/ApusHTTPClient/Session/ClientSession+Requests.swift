@@ -11,6 +11,7 @@ extension ClientSession {
     ///   - params: appended to the URL's query, percent-encoded.
     ///   - headers: replace the session's fields of the same name. `HTTPFields`, or a literal such as `["X-Api-Key": key]`.
     ///   - body: bytes, a text, JSON, a file, or what is written while it is sent.
+    ///   - auth: who asks; nil for the session's ``ClientSession/Configuration/auth``.
     ///   - timeouts: instead of the session's.
     ///   - redirects: instead of the session's.
     ///   - options: what is rarer: asking before a body is sent, fields to leave out, progress.
@@ -24,11 +25,12 @@ extension ClientSession {
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(method, url, params, headers, body, timeouts, redirects, options)
+        let exchange = try exchange(method, url, params, headers, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -36,7 +38,7 @@ extension ClientSession {
     /// Sends a request, runs `body` with its response, and releases the response afterwards, read or not.
     ///
     /// - Parameter handler: reads what it wants of the response.
-    /// - Throws: as ``request(_:_:params:headers:body:timeouts:redirects:options:)``, and what `handler` throws.
+    /// - Throws: as ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``, and what `handler` throws.
     ///
     /// Cancel safety: closes the connection that the request was using.
     public func request<Success>(
@@ -45,6 +47,7 @@ extension ClientSession {
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil,
@@ -56,6 +59,7 @@ extension ClientSession {
             params: params,
             headers: headers,
             body: body,
+            auth: auth,
             timeouts: timeouts,
             redirects: redirects,
             options: options

@@ -4,25 +4,27 @@ import HTTPTypes
 
 // One function per verb: each is `request` with its method, so what it takes, throws and leaves behind is said there.
 extension ClientSession {
-    /// Reads a resource: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Reads a resource: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func get(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.get, url, params, headers, nil, timeouts, redirects, options)
+        let exchange = try exchange(.get, url, params, headers, nil, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Reads a resource's head; redirects are not followed: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Reads a resource's head; redirects are not followed: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func head(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
@@ -33,6 +35,7 @@ extension ClientSession {
             params,
             headers,
             nil,
+            auth,
             timeouts,
             redirects ?? RedirectPolicy.never,
             options
@@ -41,22 +44,23 @@ extension ClientSession {
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Sends a body to be processed: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Sends a body to be processed: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func post(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, body, timeouts, redirects, options)
+        let exchange = try exchange(.post, url, params, headers, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Sends a body to be processed, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Sends a body to be processed, as JSON: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func post(
@@ -64,31 +68,43 @@ extension ClientSession {
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         json: some Encodable,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, RequestBody.json(json), timeouts, redirects, options)
+        let exchange = try exchange(
+            .post,
+            url,
+            params,
+            headers,
+            RequestBody.json(json),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores a body: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Stores a body: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func put(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, body, timeouts, redirects, options)
+        let exchange = try exchange(.put, url, params, headers, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores a body, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Stores a body, as JSON: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func put(
@@ -96,31 +112,43 @@ extension ClientSession {
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         json: some Encodable,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, RequestBody.json(json), timeouts, redirects, options)
+        let exchange = try exchange(
+            .put,
+            url,
+            params,
+            headers,
+            RequestBody.json(json),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Changes a resource: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func patch(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         body: RequestBody? = nil,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, body, timeouts, redirects, options)
+        let exchange = try exchange(.patch, url, params, headers, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource, as JSON: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Changes a resource, as JSON: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func patch(
@@ -128,25 +156,37 @@ extension ClientSession {
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         json: some Encodable,
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, RequestBody.json(json), timeouts, redirects, options)
+        let exchange = try exchange(
+            .patch,
+            url,
+            params,
+            headers,
+            RequestBody.json(json),
+            auth,
+            timeouts,
+            redirects,
+            options
+        )
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Deletes a resource: ``request(_:_:params:headers:body:timeouts:redirects:options:)``.
+    /// Deletes a resource: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
     public func delete(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.delete, url, params, headers, nil, timeouts, redirects, options)
+        let exchange = try exchange(.delete, url, params, headers, nil, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -162,6 +202,7 @@ extension ClientSession {
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil,
@@ -172,6 +213,7 @@ extension ClientSession {
             url,
             params: params,
             headers: headers,
+            auth: auth,
             timeouts: timeouts,
             redirects: redirects,
             options: options,

@@ -23,6 +23,8 @@ import Synchronization
 public final class ClientSession: Sendable {
     /// How the session behaves.
     public let configuration: Configuration
+    /// The session's cookies: its configuration's jar, or its own.
+    public let cookieJar: CookieJar
     /// The loop's side, retained once it is there. `AtomicLazyReference` does the same in 680 instructions per look.
     private let bound = Atomic<Unmanaged<SessionCore>?>(nil)
     private let isClosed = Atomic<Bool>(false)
@@ -48,6 +50,7 @@ public final class ClientSession: Sendable {
         line: UInt = #line
     ) {
         self.configuration = configuration
+        cookieJar = configuration.cookieJar ?? CookieJar()
         hasBaseURL = configuration.baseURL != nil
         origin = .at(file: file, line: line)
         if EventLoop.current != nil { _ = core() }
@@ -56,6 +59,7 @@ public final class ClientSession: Sendable {
     /// A session that nobody has to close: what its one request leaves goes with the response.
     init(forOneRequest configuration: Configuration) {
         self.configuration = configuration
+        cookieJar = configuration.cookieJar ?? CookieJar()
         hasBaseURL = configuration.baseURL != nil
         origin = .forOneRequest
     }
@@ -82,10 +86,11 @@ public final class ClientSession: Sendable {
             any Transport
     ) {
         self.configuration = configuration
+        cookieJar = configuration.cookieJar ?? CookieJar()
         hasBaseURL = configuration.baseURL != nil
         origin = .at(file: file, line: line)
         let loop = EventLoop.current ?? .shared
-        _ = bind(SessionCore(loop: loop, configuration: configuration, connector: connector))
+        _ = bind(SessionCore(loop: loop, configuration: configuration, cookieJar: cookieJar, connector: connector))
     }
 
     deinit {
@@ -176,14 +181,16 @@ public final class ClientSession: Sendable {
     /// Cancel safety: attempts for which no request waits are given up.
     @discardableResult
     public func warm(_ url: some RequestURL, connections: Int = 1) async throws -> Int {
-        let exchange = try exchange(.get, url, [:], NoFields(), nil, nil, nil, nil)
+        let exchange = try exchange(.get, url, [:], NoFields(), nil, nil, nil, nil, nil)
         let core = exchange.core
         if core.loop.runsCurrentTask { return try await core.warm(exchange, connections) }
         return try await core.loop.hop { try await core.warm(exchange, connections) }
     }
 
     private func core() -> SessionCore {
-        boundCore ?? bind(SessionCore(loop: EventLoop.current ?? .shared, configuration: configuration))
+        if let boundCore { return boundCore }
+        let loop = EventLoop.current ?? .shared
+        return bind(SessionCore(loop: loop, configuration: configuration, cookieJar: cookieJar))
     }
 
     private var boundCore: SessionCore? {
@@ -211,6 +218,7 @@ public final class ClientSession: Sendable {
         _ params: KeyValuePairs<String, String>,
         _ headers: some RequestFields,
         _ body: RequestBody?,
+        _ auth: Authentication?,
         _ timeouts: Timeouts?,
         _ redirects: RedirectPolicy?,
         _ options: RequestOptions?
@@ -223,16 +231,22 @@ public final class ClientSession: Sendable {
             throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
         }
         let core = core()
+        var fields = try headers.httpFields()
+        var authentication: ExchangeAuthentication?
+        if auth != nil || uri.hasUserinfo {
+            authentication = try applyCredentials(auth, &uri, &fields, method)
+        }
         let exchange = Exchange(
             core: core,
             method: method,
             uri: uri,
-            fields: try headers.httpFields(),
+            fields: fields,
             body: body,
             timeouts: timeouts,
             redirects: redirects,
             options: options.map { RequestOptionsBox($0) }
         )
+        if let authentication { exchange.authentication = authentication }
         if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }
         return exchange
     }

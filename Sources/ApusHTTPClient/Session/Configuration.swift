@@ -56,8 +56,13 @@ extension ClientSession {
         /// “/”. Absolute URLs ignore it.
         public var baseURL: URI?
         /// Origins that get the secrets among ``headers`` (`Authorization`, `Cookie`, `Proxy-Authorization` and fields marked as
-        /// sensitive), besides that of ``baseURL``. Everybody else does not; with neither, secrets there are an error.
+        /// sensitive) and ``auth``, besides that of ``baseURL``. Everybody else does not; with neither, secrets there are an error.
         public var secretOrigins: Set<Origin> = []
+        /// Who the session's requests are made as, at the origins of ``baseURL`` and ``secretOrigins``. A request's own `auth:`, its own
+        /// `Authorization` field, and `name:password@` in its URL replace it.
+        public var auth: Authentication?
+        /// A file to look up credentials in, for requests that have no others; nil for none.
+        public var netrc: NetrcFile?
         /// Asked, after the lookup, about each address before it is connected to, redirects and proxies included; nil allows all. The
         /// addresses of names that a proxy looks up are the proxy's matter. For URLs that
         /// strangers choose: ``AddressFilter/publicOnly``.
@@ -81,8 +86,13 @@ extension ClientSession {
         public var connector: StreamConnector?
         /// Connections shared with other sessions; its settings count then, and not ``pool``.
         public var sharedPool: ConnectionPool?
+        /// Where cookies are kept; nil gives each session a jar of its own. ``CookieJar/disabled`` keeps none.
+        public var cookieJar: CookieJar?
         /// What stands around each exchange, the outermost first: see ``ClientMiddleware``. A request can have a list of its own.
         public var middleware: [any ClientMiddleware] = []
+        /// When a request that failed is sent again; nil for no more than the one resend on a connection that had died while it was idle.
+        /// It stands outside of ``middleware``, so each attempt passes those. A request can have another.
+        public var retry: RetryPolicy?
         /// Told of what happens to requests: see ``SessionObserver``.
         public var observers: [any SessionObserver] = []
         /// Whether requests become spans of swift-distributed-tracing, one for each sending, and carry their context, as OpenTelemetry's

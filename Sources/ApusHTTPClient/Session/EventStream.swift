@@ -17,6 +17,7 @@ extension ClientSession {
     ///   - params: appended to the URL's query, percent-encoded.
     ///   - headers: replace the session's fields of the same name.
     ///   - lastEventID: that of an earlier stream; empty for none.
+    ///   - auth: who asks; nil for the session's ``ClientSession/Configuration/auth``.
     ///   - reconnecting: when it connects again, and when it gives up.
     ///   - options: as for every request.
     ///
@@ -26,6 +27,7 @@ extension ClientSession {
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
         lastEventID: String = "",
+        auth: Authentication? = nil,
         reconnecting: EventReconnection = EventReconnection(),
         options: RequestOptions? = nil
     ) -> EventStream {
@@ -41,7 +43,14 @@ extension ClientSession {
             var options = options ?? RequestOptions()
             // Statuses are judged here.
             options.raiseForStatus = false
-            return try await self.get(url, params: params, headers: fields, timeouts: timeouts, options: options)
+            return try await self.get(
+                url,
+                params: params,
+                headers: fields,
+                auth: auth,
+                timeouts: timeouts,
+                options: options
+            )
         }
     }
 }
@@ -52,7 +61,7 @@ extension HTTPField.Name {
 }
 
 /// The events of a server, through as many connections as it takes. Of
-/// ``ClientSession/events(_:params:headers:lastEventID:reconnecting:options:)``.
+/// ``ClientSession/events(_:params:headers:lastEventID:auth:reconnecting:options:)``.
 public struct EventStream: AsyncSequence, Sendable {
     public typealias Element = ServerSentEvent
 

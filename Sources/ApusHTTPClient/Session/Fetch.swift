@@ -16,6 +16,7 @@ public import HTTPTypes
 ///   - params: appended to the URL's query, percent-encoded.
 ///   - headers: `HTTPFields`, or a literal such as `["X-Api-Key": key]`.
 ///   - body: bytes, text or JSON.
+///   - auth: who asks.
 ///   - timeouts: instead of the defaults.
 ///   - redirects: instead of the defaults.
 /// - Returns: any response, of whatever status: see ``ClientResponse/raiseForStatus()``.
@@ -28,6 +29,7 @@ public func fetch(
     params: KeyValuePairs<String, String> = [:],
     headers: some RequestFields = NoFields(),
     body: RequestBody? = nil,
+    auth: Authentication? = nil,
     timeouts: Timeouts? = nil,
     redirects: RedirectPolicy? = nil
 ) async throws -> ClientResponse {
@@ -39,6 +41,7 @@ public func fetch(
         params: params,
         headers: headers,
         body: body,
+        auth: auth,
         timeouts: timeouts,
         redirects: redirects
     )

@@ -13,6 +13,16 @@ extension HTTPFields {
         self = kept
     }
 
+    /// These without the secrets that stand in `others` too, with the same values: what a middleware has taken over, not what it has set.
+    func withoutSecrets(of others: HTTPFields) -> HTTPFields {
+        var rest = others
+        rest.removeSecrets()
+        let secrets = others.filter { field in !rest.contains { $0.name == field.name } }
+        var kept = HTTPFields()
+        for field in self where !secrets.contains(field) { kept.append(field) }
+        return kept
+    }
+
     /// The name of a field that belongs to one origin, if there is one.
     var firstSecret: HTTPField.Name? {
         first { field in
@@ -42,10 +52,28 @@ extension ClientSession.Configuration {
             }
         }
         if let routeMistake { return (.invalidRequest, routeMistake) }
-        guard baseURL == nil, secretOrigins.isEmpty, let name = headers.firstSecret else { return nil }
+        if let auth {
+            if headers[.authorization] != nil {
+                return (
+                    .invalidRequest,
+                    "The session has both `configuration.auth` and a header Authorization: leave one out."
+                )
+            }
+            do throws(AuthenticationError) {
+                _ = try auth.fieldValue()
+            } catch {
+                return (.invalidRequest, error.message)
+            }
+        }
+        guard baseURL == nil, secretOrigins.isEmpty else { return nil }
+        let secret =
+            if let name = headers.firstSecret { "The session's header \(name) is" } else if auth != nil {
+                "The session's `configuration.auth` is"
+            } else { "" }
+        guard !secret.isEmpty else { return nil }
         return (
             .invalidRequest,
-            "The session's header \(name) is a secret, and nothing says whose: every host would get it. Set `configuration.baseURL`, "
+            "\(secret) a secret, and nothing says whose: every host would get it. Set `configuration.baseURL`, "
                 + "or list the origins that may have it in `configuration.secretOrigins`."
         )
     }
@@ -64,6 +92,7 @@ extension ClientSession.Configuration: CustomStringConvertible, CustomReflectabl
             ("pool", pool), ("timeouts", timeouts), ("redirects", redirects),
             ("headers", headers.map(\.name.rawName)), ("userAgent", userAgent), ("bodyLimit", bodyLimit),
             ("baseURL", baseURL?.redacted ?? "-"), ("secretOrigins", secretOrigins.map(\.description).sorted()),
+            ("auth", auth?.description ?? "-"), ("hasNetrc", netrc != nil),
             ("proxy", proxy.map { "\($0)" } ?? "-"), ("trustEnvironment", trustEnvironment),
         ]
     }

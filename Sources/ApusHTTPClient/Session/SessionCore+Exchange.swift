@@ -30,6 +30,13 @@ extension SessionCore {
     /// Sends the request once, without its middlewares and without following redirects.
     @inline(__always)
     func send(_ exchange: Exchange) async throws -> ClientResponse {
+        if exchange.authenticates { return try await sendAuthenticated(exchange) }
+        return try await sendPlainly(exchange)
+    }
+
+    /// Sends the request as it is.
+    @inline(__always)
+    func sendPlainly(_ exchange: Exchange) async throws -> ClientResponse {
         if let observation = exchange.observation { return try await sendObserved(exchange, observation) }
         return try await sendUnobserved(exchange)
     }
@@ -48,7 +55,10 @@ extension SessionCore {
 
     @inline(never)
     private func sendThroughMiddleware(_ exchange: Exchange) async throws -> ClientResponse {
-        let list = exchange.options?.options.middleware ?? configuration.middleware
+        let options = exchange.options?.options
+        var list = options?.middleware ?? configuration.middleware
+        // The outermost: each attempt is one for the others.
+        if let retry = options?.retry ?? configuration.retry { list.insert(retry, at: 0) }
         return try await ClientRequest.Next(list[...])(ClientRequest(exchange))
     }
 
@@ -101,6 +111,10 @@ extension SessionCore {
                     "More than \(exchange.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere."
                 )
             }
+            // One of the two may be somebody else's, who got a line into the head.
+            guard !response.head.block.values("location").contains(where: { $0 != location }) else {
+                throw exchange.error(.invalidRedirect, "The server redirects to several places at once.")
+            }
             let next = try redirected(exchange, response, to: location)
             exchange.tell { $0.requestRedirected($1, response, to: next.uri) }
             exchange = next
@@ -152,7 +166,8 @@ extension SessionCore {
         let next = Exchange(
             core: self,
             method: step.method,
-            uri: step.uri,
+            // A server does not choose who we are.
+            uri: step.uri.withoutUserinfo,
             fields: fields,
             body: step.keepsBody ? exchange.body : nil,
             timeouts: exchange.timeouts,
@@ -175,7 +190,11 @@ extension SessionCore {
         host.counters.requests &+= 1
         host.users &+= 1
         defer { host.users &-= 1 }
-        host.prepare(exchange)
+        if mayHaveCookies(exchange) {
+            host.prepare(exchange, cookies: try cookieField(of: exchange, host))
+        } else {
+            host.prepare(exchange)
+        }
         if let idle = pool.idleConnection(host.index, for: self) {
             host.counters.reuses &+= 1
             exchange.tell { $0.connectionReused($1) }
@@ -199,6 +218,7 @@ extension SessionCore {
             throw describe(error, exchange)
         }
         do {
+            try connection.checkSilence(exchange)
             return try await attempt(exchange, on: connection)
         } catch {
             return try await recover(from: error, on: connection, exchange, host)
@@ -221,12 +241,14 @@ extension SessionCore {
             throw describe(error, exchange)
         }
         host.counters.resends &+= 1
+        knownRetryBudget?.noteRetry(at: loop.currentTime())
         configuration.logger.debug(
             "\(exchange.method) \(exchange.uri.redacted): the server had closed the idle connection; sending again"
         )
         do {
             let fresh = try await replace(failed, exchange)
             do {
+                try fresh.checkSilence(exchange)
                 return try await attempt(exchange, on: fresh)
             } catch {
                 exchange.progress = fresh.hasReceived ? .head : .request
@@ -302,6 +324,7 @@ extension SessionCore {
         exchange.connectionFacts = connection.facts
         exchange.moments.head = loop.now
         exchange.moments.isFirst = connection.uses == 1
+        if head.hasSetCookie { storeCookies(head, exchange) }
         let plan = head.hasContentEncoding && exchange.decompresses ? ContentPlan(head) : nil
         while true {
             switch try http.pointee.next() {

@@ -10,7 +10,13 @@ final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
+    let cookieJar: CookieJar
     let hasMiddleware: Bool
+    /// Whether requests may have credentials that cannot be sent as they are, or have to be looked up.
+    let authenticates: Bool
+    var digests = DigestStore()
+    /// After the first look.
+    var netrc: NetrcFile.Contents?
     let tracing: RequestTracing?
     /// Whether somebody wants to know about its requests.
     let isObserved: Bool
@@ -28,15 +34,20 @@ final class SessionCore: @unchecked Sendable {
     /// Of hosts that were forgotten.
     private var pastCounters = RequestCounters()
     var hops = 0
+    /// Of all retry policies of the session that have none of their own; nil before the first.
+    private(set) var knownRetryBudget: RetryBudget?
 
     init(
         loop: EventLoop,
         configuration: ClientSession.Configuration,
+        cookieJar: CookieJar,
         connector: ConnectionProfile.Connect? = nil
     ) {
+        self.cookieJar = cookieJar
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
-        hasMiddleware = !configuration.middleware.isEmpty
+        authenticates = configuration.netrc != nil || configuration.auth?.digest != nil
+        hasMiddleware = !configuration.middleware.isEmpty || configuration.retry != nil
         tracing = RequestTracing(configuration)
         isObserved = !configuration.observers.isEmpty || tracing != nil
         givenProfile = ConnectionProfile(configuration, replacement: connector)
@@ -61,6 +72,13 @@ final class SessionCore: @unchecked Sendable {
 
     /// Whether there was a request.
     var isUsed: Bool { !hosts.isEmpty }
+
+    var retryBudget: RetryBudget {
+        if let knownRetryBudget { return knownRetryBudget }
+        let made = RetryBudget()
+        knownRetryBudget = made
+        return made
+    }
 
     // MARK: Counters
 

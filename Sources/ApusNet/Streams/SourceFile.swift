@@ -31,7 +31,7 @@ package final class SourceFile: Sendable {
     /// Up to `count` bytes from `offset` on; at least one.
     ///
     /// - Throws: ``NetError`` `.file`, also where the file has become shorter.
-    func read(at offset: Int64, count: Int) async throws -> [UInt8] {
+    package func read(at offset: Int64, count: Int) async throws -> [UInt8] {
         let count = Int(min(Int64(count), range.upperBound - offset))
         let bytes = try await offload { try self.readHere(at: offset, count: count) }
         if bytes.isEmpty { throw shrunk(at: offset) }
@@ -45,6 +45,19 @@ package final class SourceFile: Sendable {
             apus_read_from_memory(fd, $0.baseAddress, min(count, $0.count), offset)
         }
         return read > 0 ? read : nil
+    }
+
+    /// Up to `count` bytes from `offset` on, at least one: from memory, or by a thread of the pool if that needs a disk.
+    ///
+    /// - Throws: ``NetError`` `.file`, also where the file has become shorter.
+    package func piece(at offset: Int64, count: Int) async throws -> [UInt8] {
+        let count = Int(min(Int64(count), range.upperBound - offset))
+        var buffer = [UInt8](repeating: 0, count: count)
+        guard let read = readFromMemory(at: offset, into: &buffer, count: count) else {
+            return try await self.read(at: offset, count: count)
+        }
+        buffer.removeSubrange(read...)
+        return buffer
     }
 
     /// Whether the byte at `offset` can be had without a disk, as far as the system can tell.

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// One offloaded call, between the task that waits and the thread that works.
 final class OffloadedCall<Success: Sendable>: Sendable {
     typealias Outcome = Result<Success, any Error>
@@ -18,19 +16,28 @@ final class OffloadedCall<Success: Sendable>: Sendable {
         case over
     }
 
-    private let state: Mutex<State>
+    private let lock = FutexLock()
+    // Guarded by `lock`, which the compiler's check and the runtime's would not see.
+    @exclusivity(unchecked) private nonisolated(unsafe) var state: State
+
+    @inline(__always)
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return body(&state)
+    }
     // unowned(unsafe): pools live as long as the process.
     private unowned(unsafe) let pool: ThreadPool
 
     init(_ body: @escaping Body, on pool: ThreadPool) {
-        state = Mutex(.idle(body))
+        state = .idle(body)
         self.pool = pool
     }
 
     /// The thread's side. Runs once.
     @Sendable
     func run() {
-        let body: Body? = state.withLock { state in
+        let body: Body? = withState { state in
             switch state {
             case .idle(let body):
                 state = .running
@@ -52,7 +59,7 @@ final class OffloadedCall<Success: Sendable>: Sendable {
         // Variables, since a tuple that depends on `Success` is looked up by the runtime each time.
         var isAbandoned = false
         var loop: EventLoop?
-        let waiter: Waiter? = state.withLock { state in
+        let waiter: Waiter? = withState { state in
             switch state {
             case .waiting(let waiter, _):
                 state = .over
@@ -83,7 +90,7 @@ final class OffloadedCall<Success: Sendable>: Sendable {
 
     /// The waiting task's side.
     func wait(_ waiter: Waiter) {
-        let outcome: Outcome? = state.withLock { state in
+        let outcome: Outcome? = withState { state in
             switch state {
             case .idle(let body):
                 state = .waiting(waiter, body: body)
@@ -106,7 +113,7 @@ final class OffloadedCall<Success: Sendable>: Sendable {
     /// - Parameter loop: hears of an error that the body throws when nobody waits any more.
     func cancel(_ cancellation: OffloadCancellation, on loop: EventLoop?) {
         // The body leaves the lock before it is released, which may run code of the user's.
-        let (waiter, unbegun): (Waiter?, Body?) = state.withLock { state in
+        let (waiter, unbegun): (Waiter?, Body?) = withState { state in
             switch state {
             case .idle(let body):
                 state = .over

@@ -62,7 +62,7 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
     var owners = 0
     /// The fork after which the pool's threads are there: a child process has none of its parent's.
     private let forkEpoch = Atomic(apus_fork_epoch())
-    private static let forkLock = Mutex(())
+    private static let forkLock = ForkSafeLock(())
 
     init(
         name: String,

@@ -34,23 +34,14 @@ extension LoopTask {
             )
         }
         // Usual, where the loop was awake and the task is short.
-        guard let result = record.outcome ?? outcome(on: loop).wait(timeout: timeout) else {
-            throw TimeoutError(duration: timeout ?? .zero)
+        var result = record.outcome
+        if result == nil {
+            // Without one the task has ended just now.
+            let outcome = record.blockingOutcome(loop.waitSpin)
+            result = outcome.map { $0.wait(timeout: timeout) } ?? record.outcome
         }
+        guard let result else { throw TimeoutError(duration: timeout ?? .zero) }
         record.received()
         return try result.get()
-    }
-
-    /// One for all threads that wait, however often they ask. The task fills it with its last breath.
-    private func outcome(on loop: EventLoop) -> BlockingOutcome<Success> {
-        let (outcome, isNew) = blockingOutcome.withLock { stored in
-            if let stored { return (stored, false) }
-            let new = BlockingOutcome<Success>(loop.waitSpin)
-            stored = new
-            return (new, true)
-        }
-        // It may have ended meanwhile.
-        if isNew, !record.add(outcome), let result = record.outcome { outcome.fill(result) }
-        return outcome
     }
 }

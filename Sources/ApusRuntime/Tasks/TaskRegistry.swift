@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The tasks that a loop has started and that have not ended: owned strongly here, so that no task is lost because nobody
 /// kept its handle, and cancelled and awaited when the loop ends.
 struct TaskRegistry: ~Copyable, Sendable {
@@ -12,7 +10,7 @@ struct TaskRegistry: ~Copyable, Sendable {
         var tracked: [UInt64: TrackedTask] = [:]
     }
 
-    private let tables = Mutex(Tables())
+    private let tables = ForkSafeLock(Tables())
 
     var count: Int { tables.withLock { $0.records.count } }
 
@@ -102,7 +100,16 @@ class TaskRecord: @unchecked Sendable {
     let loop: EventLoop
     /// Debug mode only.
     let creation: TaskCreation?
-    private let state = Mutex(State())
+    private let lock = FutexLock()
+    // Two threads never have it at once, which the runtime's check would not see.
+    @exclusivity(unchecked) private final var state = State()
+
+    @inline(__always)
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return body(&state)
+    }
 
     @usableFromInline
     init(name: String?, loop: EventLoop) {
@@ -116,7 +123,7 @@ class TaskRecord: @unchecked Sendable {
     /// - Parameter address: the task's.
     @usableFromInline
     final func started(at address: UInt, cancel: @escaping @Sendable () -> Void) {
-        let isCancelled = state.withLock { state in
+        let isCancelled = withState { state in
             if !state.isFinished {
                 state.cancel = cancel
                 state.address = address
@@ -127,7 +134,7 @@ class TaskRecord: @unchecked Sendable {
     }
 
     final func cancel() {
-        let cancel = state.withLock { state in
+        let cancel = withState { state in
             state.isCancelled = true
             return state.cancel
         }
@@ -135,18 +142,18 @@ class TaskRecord: @unchecked Sendable {
     }
 
     /// Called by the task itself, first: whoever started it may not have got to ``started(at:cancel:)`` yet.
-    final func begins(at address: UInt) { state.withLock { $0.address = address } }
+    final func begins(at address: UInt) { withState { $0.address = address } }
 
     /// The task's address, and what keeps it valid if its end is not up to the loop. Nil before its start and after its end.
     final var living: (address: UInt, owner: (@Sendable () -> Void)?)? {
-        state.withLock { state in state.address == 0 || state.isFinished ? nil : (state.address, state.cancel) }
+        withState { state in state.address == 0 || state.isFinished ? nil : (state.address, state.cancel) }
     }
 
     /// - Returns: where threads wait: the caller, who has the value, fills it.
     @discardableResult
     @usableFromInline
     final func finished(_ error: (any Error)?) -> (any BlockedThreads)? {
-        let (waiters, watches, lost, blocked) = state.withLock { state in
+        let (waiters, watches, lost, blocked) = withState { state in
             state.isFinished = true
             state.cancel = nil
             state.error = error
@@ -166,25 +173,25 @@ class TaskRecord: @unchecked Sendable {
     }
 
     /// Whether the task has ended, and what it threw.
-    final var end: (error: (any Error)?, isFinished: Bool) { state.withLock { ($0.error, $0.isFinished) } }
+    final var end: (error: (any Error)?, isFinished: Bool) { withState { ($0.error, $0.isFinished) } }
 
-    /// Has `blocked` given to who calls ``finished(_:)``. Returns false if that has been called.
-    final func add(_ blocked: any BlockedThreads) -> Bool {
-        state.withLock { state in
-            if !state.isFinished { state.blocked = blocked }
-            return !state.isFinished
+    /// Where threads wait, made by the first of them and given to who calls ``finished(_:)``. Nil if that has been called.
+    final func blocked(_ make: () -> any BlockedThreads) -> (any BlockedThreads)? {
+        withState { state in
+            if !state.isFinished, state.blocked == nil { state.blocked = make() }
+            return state.blocked
         }
     }
 
     /// Somebody has the error, or will.
     @usableFromInline
     final func received() {
-        state.withLock { $0.isReceived = true }
+        withState { $0.isReceived = true }
     }
 
     /// The handle is gone: from now on nobody can ask.
     final func abandoned() {
-        let lost = state.withLock { state in
+        let lost = withState { state in
             state.isAbandoned = true
             return Self.takeLost(&state)
         }
@@ -193,7 +200,7 @@ class TaskRecord: @unchecked Sendable {
 
     final func waitUntilFinished() async {
         await withUnsafeContinuation { continuation in
-            let isFinished = state.withLock { state in
+            let isFinished = withState { state in
                 if !state.isFinished { state.waiters.append(continuation) }
                 return state.isFinished
             }
@@ -201,12 +208,12 @@ class TaskRecord: @unchecked Sendable {
         }
     }
 
-    final var isFinished: Bool { state.withLock { $0.isFinished } }
-    final var isCancelled: Bool { state.withLock { $0.isCancelled } }
+    final var isFinished: Bool { withState { $0.isFinished } }
+    final var isCancelled: Bool { withState { $0.isCancelled } }
 
     /// Tells `watch` when the task has ended, at once if it has.
     final func add(_ watch: TaskWatch) {
-        let (isFinished, error) = state.withLock { state in
+        let (isFinished, error) = withState { state in
             if !state.isFinished { state.watches[ObjectIdentifier(watch), default: (watch, 0)].count += 1 }
             return (state.isFinished, state.error)
         }
@@ -214,7 +221,7 @@ class TaskRecord: @unchecked Sendable {
     }
 
     final func remove(_ watch: TaskWatch) {
-        state.withLock { _ = $0.watches.removeValue(forKey: ObjectIdentifier(watch)) }
+        withState { _ = $0.watches.removeValue(forKey: ObjectIdentifier(watch)) }
     }
 
     private static func takeLost(_ state: inout State) -> (any Error)? {
@@ -256,6 +263,11 @@ final class ValueRecord<Success: Sendable>: TaskRecord, @unchecked Sendable {
     @inlinable
     func failed(with error: any Error) {
         if let blocked = finished(error) { blocked.fill(with: Result<Success, any Error>.failure(error)) }
+    }
+
+    /// One for all threads that wait, however often they ask: the task fills it with its last breath. Nil if it has ended.
+    func blockingOutcome(_ spin: SharedSpin?) -> BlockingOutcome<Success>? {
+        blocked { BlockingOutcome<Success>(spin) } as? BlockingOutcome<Success>
     }
 
     /// What the task has ended with, if it has.

@@ -28,6 +28,8 @@ public struct HTTP1ResponseHead: Sendable {
     public var isChunked: Bool { facts.flags.contains(.chunked) }
     /// Whether there is a Content-Encoding (RFC 9110 §8.4).
     public var hasContentEncoding: Bool { facts.flags.contains(.contentEncoding) }
+    /// Whether there is a Set-Cookie (RFC 6265 §4.1).
+    public var hasSetCookie: Bool { facts.flags.contains(.setCookie) }
     /// Whether the server is willing to keep the connection after this exchange (RFC 9112 §9.3).
     public var keepAlive: Bool { facts.keepAlive }
     /// Whether the server names other protocols it would speak (RFC 9110 §7.8).

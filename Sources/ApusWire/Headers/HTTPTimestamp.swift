@@ -100,7 +100,8 @@ public struct HTTPTimestamp: Sendable, Hashable, Comparable, CustomStringConvert
         return guess > current + 50 ? guess - 100 : guess
     }
 
-    private static func seconds(_ year: Int, _ month: Int, _ day: Int, _ time: Int) -> Int? {
+    /// The seconds since 1970 of a date and of so many seconds of its day; nil for a date that does not exist.
+    static func seconds(_ year: Int, _ month: Int, _ day: Int, _ time: Int) -> Int? {
         let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
         let lengths = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
         guard day >= 1, day <= lengths[month - 1] else { return nil }

@@ -41,6 +41,11 @@ int apus_whole_milliseconds(int64_t nanoseconds);
 /// One pause instruction, for short spins.
 void apus_spin_pause(void);
 
+/// Sleeps while `*word` is `value`, or for no reason at all: futex(2), FUTEX_WAIT.
+void apus_futex_wait(const void *_Nonnull word, uint32_t value);
+/// Wakes one thread that sleeps at `word`; nobody, if the memory is gone.
+void apus_futex_wake(const void *_Nonnull word);
+
 // --- Sockets ---------------------------------------------------------------------------------------
 int apus_accept(int fd, struct sockaddr *_Nullable address, uint32_t *_Nullable length);
 int apus_gettid(void);

@@ -32,9 +32,12 @@ nonisolated let uses: [(String, Use)] = [
     ("combinators", { try await CombinatorUse.run($0) }),
     ("offload", { try await OffloadUse.run($0) }),
     ("client", { try await ClientUse.run($0) }),
+    ("credentials", { try await CredentialUse.run($0) }),
     ("ways to servers", { try await RouteUse.run($0) }),
     ("response", { try await ResponseUse.run($0) }),
+    ("cookies", { try await CookieUse.run($0) }),
     ("middleware", { try await MiddlewareUse.run($0) }),
+    ("shipped middleware", { try await ShippedMiddlewareUse.run($0) }),
     ("observers", { try await ObserverUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
@@ -82,6 +85,17 @@ nonisolated func withServer<Success: Sendable>(
             .stream { writer in
                 try await sleep(for: .seconds(3600))
                 try await writer.write("late")
+            }
+        case "/cookie": .text(request.headers[.cookie] ?? "-", headers: [.setCookie: "seen=1"])
+        case "/who": .text(request.headers[.authorization] ?? "nobody")
+        case "/digest":
+            if request.headers[.authorization] == nil {
+                .status(
+                    .unauthorized,
+                    headers: [.wwwAuthenticate: "Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256"]
+                )
+            } else {
+                .text("in")
             }
         case "/headers": .text(request.headers[values: .init("X-Test")!].joined(separator: ","))
         default: .status(.notFound)
