@@ -125,7 +125,8 @@ struct CookieFileTests {
         ]
     )
     func hostile(_ item: String) async throws {
-        let good = #"{"name":"g","value":"1","domain":"a.test","hostOnly":true,"path":"/","secure":false,"httpOnly":false}"#
+        let good =
+            #"{"name":"g","value":"1","domain":"a.test","hostOnly":true,"path":"/","secure":false,"httpOnly":false}"#
         try await withScratchFolder { folder in
             let jar = CookieJar(publicSuffixes: Self.suffixes)
             try Self.write(Array(#"{"version":1,"cookies":[\#(good),\#(item)]}"#.utf8), to: folder + "/c")
@@ -150,7 +151,10 @@ struct CookieFileTests {
         ]
         try await withScratchFolder { folder in
             let jar = CookieJar(publicSuffixes: Self.suffixes)
-            try Self.write(Array(#"{"version":1,"cookies":[\#(items.joined(separator: ","))]}"#.utf8), to: folder + "/c")
+            try Self.write(
+                Array(#"{"version":1,"cookies":[\#(items.joined(separator: ","))]}"#.utf8),
+                to: folder + "/c"
+            )
             try await jar.load(from: folder + "/c")
             #expect(jar.cookies.map(\.name) == ["far"])
             let latest = CookieMoment.current().wall + CookieStore.longestLife
@@ -196,7 +200,9 @@ struct CookieFileTests {
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
@@ -214,7 +220,10 @@ struct CookieFileTests {
             #expect(again.cookies.map(\.name) == ["a", "b", "__Host-c", "e", "r", "v6"])
             #expect(try again.cookies(for: "https://raw.test/").first?.valueBytes == [0xE9, 0xFF])
             let (one, other) = (again.cookies[1], jar.cookies[1])
-            #expect(one.isHTTPOnly && one.isSecure && !one.isHostOnly && one.domain == other.domain && one.path == other.path)
+            #expect(
+                one.isHTTPOnly && one.isSecure && !one.isHostOnly && one.domain == other.domain
+                    && one.path == other.path
+            )
             try Self.write(Array("# x\nno cookie with canary\n".utf8), to: path)
             let before = again.cookies
             let error = await clientError { try await again.load(netscape: path) }
@@ -249,8 +258,10 @@ struct CookieFileTests {
             case .rules(let rules) = SystemSuffixes.find(library: "libnone.so.0")
         else { return }
         for host in [
-            "com", "example.com", "co.uk", "a.co.uk", "b.a.co.uk", "ck", "www.ck", "x.ck", "a.x.ck", "kobe.jp", "c.kobe.jp",
-            "city.kobe.jp", "github.io", "me.github.io", "localhost", "nosuchtld", "a.nosuchtld", "xn--90ae", "a.xn--90ae",
+            "com", "example.com", "co.uk", "a.co.uk", "b.a.co.uk", "ck", "www.ck", "x.ck", "a.x.ck", "kobe.jp",
+            "c.kobe.jp",
+            "city.kobe.jp", "github.io", "me.github.io", "localhost", "nosuchtld", "a.nosuchtld", "xn--90ae",
+            "a.xn--90ae",
             "xn--55qx5d.cn", "a.xn--55qx5d.cn", "s3.amazonaws.com", "compute.amazonaws.com", "x.compute.amazonaws.com",
         ] {
             #expect(library.isSuffix(host) == rules.isSuffix(host), "\(host)")

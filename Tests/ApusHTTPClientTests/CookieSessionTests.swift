@@ -52,7 +52,8 @@ struct CookieSessionTests {
     @Test("C80: what a server sets goes back to it, and to nobody else")
     func backAndForth() async throws {
         let sent = try await play([
-            Self.setting("id=1; Path=/; Secure", "theme=\"a b\"; Path=/x", "bad\u{80}=é"), .text("ok"), .text("ok"), .text("ok"),
+            Self.setting("id=1; Path=/; Secure", "theme=\"a b\"; Path=/x", "bad\u{80}=é"), .text("ok"), .text("ok"),
+            .text("ok"),
             .text("ok"),
         ]) { session in
             _ = try await session.get("https://www.example.com/")
@@ -67,7 +68,10 @@ struct CookieSessionTests {
 
     @Test("C87: bad cookies do not lose the good ones, in one field or many, whatever the status and the body")
     func tolerance() async throws {
-        let fields = ["", "=", ";", "a=1", "x=" + String(repeating: "y", count: 4096), "b=2; Expires=never; Max-Age=soon", "c=3; Domain=other.test"]
+        let fields = [
+            "", "=", ";", "a=1", "x=" + String(repeating: "y", count: 4096), "b=2; Expires=never; Max-Age=soon",
+            "c=3; Domain=other.test",
+        ]
         var headers = HTTPFields()
         for field in fields { headers.append(HTTPField(name: .setCookie, value: field)) }
         let answer = MockResponse.pieces([[1], [2]], headers: headers)
@@ -78,7 +82,10 @@ struct CookieSessionTests {
                 let response = try await session.get("http://a.test/")
                 #expect(response.cookies.map(\.name) == ["a", "b", "c"])
                 #expect(response.cookies.map(\.value) == ["1", "2", "3"])
-                #expect(response.cookies.last?.domain == "other.test", "what the server said, not what the jar made of it")
+                #expect(
+                    response.cookies.last?.domain == "other.test",
+                    "what the server said, not what the jar made of it"
+                )
                 #expect(try await response.bytes() == [1, 2])
                 #expect(try await session.get("http://a.test/").cookies.isEmpty)
             }
@@ -101,7 +108,9 @@ struct CookieSessionTests {
         #expect(sent == ["-", "short=1; long=1; kept=1", "long=1; kept=1", "kept=1", "kept=1", "-"])
     }
 
-    @Test("C20: a request's own cookies go beside the jar's, in the place of those of the same name, and are not stored")
+    @Test(
+        "C20: a request's own cookies go beside the jar's, in the place of those of the same name, and are not stored"
+    )
     func ownCookies() async throws {
         let sent = try await play([Self.setting("a=1", "b=2"), .text(""), .text("")]) { session in
             _ = try await session.get("http://a.test/")
@@ -124,7 +133,11 @@ struct CookieSessionTests {
             _ = try await session.get("http://a.test/")
             _ = try await session.get("/x")
             _ = try await session.get("/x", headers: ["Cookie": "b=field; d=4"])
-            _ = try await session.get("/x", headers: ["Cookie": "b=field"], options: RequestOptions(cookies: ["b": "own"]))
+            _ = try await session.get(
+                "/x",
+                headers: ["Cookie": "b=field"],
+                options: RequestOptions(cookies: ["b": "own"])
+            )
             _ = try await session.get("/x", options: RequestOptions(omittedHeaders: [.cookie]))
             _ = try await session.get("http://b.test/")
         }
@@ -164,7 +177,9 @@ struct CookieSessionTests {
                 "hop=2",
             ]
         )
-        #expect(Set(jar.map { "\($0.name)=\($0.value)@\($0.domain)" }) == ["b=new@b.test", "deep=1@a.test", "hop=2@a.test"])
+        #expect(
+            Set(jar.map { "\($0.name)=\($0.value)@\($0.domain)" }) == ["b=new@b.test", "deep=1@a.test", "hop=2@a.test"]
+        )
     }
 
     @Test("redirects: Secure cookies do not follow to http, and http cannot set them or stand in for them")
@@ -175,7 +190,13 @@ struct CookieSessionTests {
         let sent = try await play(
             [
                 Self.setting("s=1; Secure; Path=/", "__Host-h=1; Secure; Path=/", location: "http://a.test/"),
-                Self.setting("s=evil; Path=/", "t=1; Secure", "__Host-h=evil; Path=/", "p=1; Path=/", location: "https://a.test/"),
+                Self.setting(
+                    "s=evil; Path=/",
+                    "t=1; Secure",
+                    "__Host-h=evil; Path=/",
+                    "p=1; Path=/",
+                    location: "https://a.test/"
+                ),
                 .text("ok"),
             ],
             configuration
@@ -258,7 +279,9 @@ struct CookieSessionTests {
         let sent = try await play([
             Self.setting("a=1; Domain=127.0.0.1"), .text(""), Self.setting("b=1"), .text(""), .text(""),
         ]) { session in
-            for url in ["http://127.0.0.1/", "http://127.0.0.1:81/", "http://[::1]/", "http://[::1]:81/", "http://127.0.0.2/"] {
+            for url in [
+                "http://127.0.0.1/", "http://127.0.0.1:81/", "http://[::1]/", "http://[::1]:81/", "http://127.0.0.2/",
+            ] {
                 _ = try await session.get(url)
             }
         }
@@ -291,12 +314,22 @@ struct CookieSessionTests {
         var configuration = Self.configuration()
         configuration.logger = log.logger
         _ = try await play(
-            [Self.setting("one=canary; Domain=com", "two=canary; Secure", "three=canary; Domain=other.test", "__Host-x=canary")],
+            [
+                Self.setting(
+                    "one=canary; Domain=com",
+                    "two=canary; Secure",
+                    "three=canary; Domain=other.test",
+                    "__Host-x=canary"
+                )
+            ],
             configuration
         ) { _ = try await $0.get("http://a.com/?canary") }
         let lines = log.texts(.debug)
         #expect(lines.count == 4)
-        for (line, words) in zip(lines, [["one", "public suffix"], ["two", "Secure"], ["three", "Domain"], ["__Host-x", "__Host-"]]) {
+        for (line, words) in zip(
+            lines,
+            [["one", "public suffix"], ["two", "Secure"], ["three", "Domain"], ["__Host-x", "__Host-"]]
+        ) {
             for word in words { #expect(line.contains(word), "\(line)") }
             #expect(!line.contains("canary"))
         }
@@ -325,7 +358,10 @@ struct CookieSessionTests {
         _ = try await play([]) { session in
             for (name, value) in [("a", "canary\r\nX: y"), ("a", "canary; b=1"), ("canary=", "x"), (" a", "canary")] {
                 let error = await clientError {
-                    _ = try await session.get("http://a.test/", options: RequestOptions(cookies: RequestCookies([name: value])))
+                    _ = try await session.get(
+                        "http://a.test/",
+                        options: RequestOptions(cookies: RequestCookies([name: value]))
+                    )
                 }
                 #expect(error?.code == .invalidRequest)
                 let text = "\(error?.description ?? "canary")"
@@ -366,7 +402,10 @@ struct CookieSessionTests {
             _ = try await gather(0..<8) { worker in
                 try await offload {
                     for round in 0..<300 {
-                        try jar.store("c\(round)=\(worker); Domain=h\(worker % 3).test", from: "http://www.h\(worker % 3).test/")
+                        try jar.store(
+                            "c\(round)=\(worker); Domain=h\(worker % 3).test",
+                            from: "http://www.h\(worker % 3).test/"
+                        )
                         _ = try jar.cookies(for: "http://www.h\(worker % 3).test/")
                         if round % 50 == 0 { jar.removeAll { $0.name == "c\(round)" } }
                         if round % 100 == 99 { _ = jar.map(\.name) }
@@ -382,7 +421,10 @@ struct CookieSessionTests {
         let jar = Self.jar()
         try jar.store("id=canary", from: "http://a.test/")
         let options = RequestOptions(cookies: ["id": "canary"])
-        for value in [jar, jar.cookies, options, RequestOptionsBox(options), RequestCookies(["x": "canary"]), Self.configuration(jar)]
+        for value in [
+            jar, jar.cookies, options, RequestOptionsBox(options), RequestCookies(["x": "canary"]),
+            Self.configuration(jar),
+        ]
             as [Any]
         {
             var dumped = ""

@@ -152,7 +152,9 @@ struct HTTPCacheTests {
         let cache = memoryCache()
         try await withMock(around(cache), mock) { session in
             let url = "http://host.example/path"
-            for name in ["Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Range", "If-Unmodified-Since", "Host"] {
+            for name in [
+                "Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Range", "If-Unmodified-Since", "Host",
+            ] {
                 _ = try await session.get(url, headers: [name: name == "Host" ? "evil.example" : "bytes=0-1"]).bytes()
             }
             _ = try await session.head(url)

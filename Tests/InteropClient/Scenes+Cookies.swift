@@ -9,12 +9,16 @@ extension Scenes {
     /// What a server may say to www.shop.example over http.
     private static func fields(soon: String) -> [String] {
         [
-            "a=1", "b=2; Path=/", "c=3; Domain=shop.example; Path=/", "d=4; Domain=.shop.example; Max-Age=3600; Path=/anything",
+            "a=1", "b=2; Path=/", "c=3; Domain=shop.example; Path=/",
+            "d=4; Domain=.shop.example; Max-Age=3600; Path=/anything",
             "e=\"quoted value\"; Path=/; HttpOnly", "f=6; Domain=example", "g=7; Secure; Path=/", "__Host-h=8; Path=/",
-            "__Secure-i=9; Path=/", "gone=10; Max-Age=0; Path=/", "past=11; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-            "k=12; Path=/; Expires=\(soon)", "l=13; Domain=other.example; Path=/", " m = spaced ; Path=/ ", "n=; Path=/",
+            "__Secure-i=9; Path=/", "gone=10; Max-Age=0; Path=/",
+            "past=11; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            "k=12; Path=/; Expires=\(soon)", "l=13; Domain=other.example; Path=/", " m = spaced ; Path=/ ",
+            "n=; Path=/",
             "o=1=2==; Path=/; SameSite=Strict", "p=%C3%A4; Path=/; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-            "q=17; path=/; MAX-AGE=60", "b=new; Path=/", "r=18; Path=/; Max-Age=nonsense; Domain=", "s=19; Path=nonsense",
+            "q=17; path=/; MAX-AGE=60", "b=new; Path=/", "r=18; Path=/; Max-Age=nonsense; Domain=",
+            "s=19; Path=nonsense",
         ]
     }
 

@@ -99,6 +99,9 @@ extension CookieJar {
     }
 
     private static func invalid(_ path: String, _ reason: String) -> ClientError {
-        ClientError(.invalidCookieFile, "“\(path)” is no cookie file that can be read: \(reason). The jar stays as it was.")
+        ClientError(
+            .invalidCookieFile,
+            "“\(path)” is no cookie file that can be read: \(reason). The jar stays as it was."
+        )
     }
 }

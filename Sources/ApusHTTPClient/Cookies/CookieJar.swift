@@ -49,7 +49,9 @@ public final class CookieJar: Sendable {
     var mayHaveCookies: Bool { stored.load(ordering: .relaxed) != 0 }
 
     /// Works on the store under the lock.
-    func withStore<Result>(_ body: (inout CookieStore, CookieMoment) throws -> sending Result) rethrows -> sending Result {
+    func withStore<Result>(_ body: (inout CookieStore, CookieMoment) throws -> sending Result) rethrows
+        -> sending Result
+    {
         let moment = CookieMoment.current()
         return try store.withLock { store in
             defer { stored.store(store.count, ordering: .relaxed) }

@@ -84,7 +84,9 @@ public struct Cookie: Sendable, Hashable {
 
 extension Cookie: CustomStringConvertible, CustomReflectable {
     /// The name and where it goes; never the value.
-    public var description: String { "Cookie(\(shown.map { "\($0.label ?? "-"): \($0.value)" }.joined(separator: ", ")))" }
+    public var description: String {
+        "Cookie(\(shown.map { "\($0.label ?? "-"): \($0.value)" }.joined(separator: ", ")))"
+    }
 
     public var customMirror: Mirror { Mirror(self, children: shown, displayStyle: .struct) }
 

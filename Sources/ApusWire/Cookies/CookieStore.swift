@@ -162,7 +162,9 @@ package struct CookieStore: Sendable {
         return hasEnded ? .removed : .stored
     }
 
-    private mutating func keep(_ entries: [Entry], of domain: String) { domains[domain] = entries.isEmpty ? nil : entries }
+    private mutating func keep(_ entries: [Entry], of domain: String) {
+        domains[domain] = entries.isEmpty ? nil : entries
+    }
 
     // MARK: Bounds
 

@@ -96,5 +96,7 @@ extension SetCookie: CustomStringConvertible, CustomReflectable {
         return text + ")"
     }
 
-    public var customMirror: Mirror { Mirror(self, children: ["name": name, "domain": domain ?? "-", "path": path ?? "-"]) }
+    public var customMirror: Mirror {
+        Mirror(self, children: ["name": name, "domain": domain ?? "-", "path": path ?? "-"])
+    }
 }

@@ -1,5 +1,6 @@
-@testable import ApusWire
 import Testing
+
+@testable import ApusWire
 
 @Suite("Dates of cookies, as browsers read them")
 struct CookieDateTests {

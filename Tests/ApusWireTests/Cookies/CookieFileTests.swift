@@ -1,5 +1,6 @@
-@testable import ApusWire
 import Testing
+
+@testable import ApusWire
 
 @Suite("Netscape's cookie file, and lists of public suffixes")
 struct CookieFileTests {
@@ -32,10 +33,13 @@ struct CookieFileTests {
     @Test(
         "what is no cookie is told with its line",
         arguments: [
-            "nonsense", "a.test\tFALSE\t/\tFALSE\t0", "a.test\tYES\t/\tFALSE\t0\ta\tb", "a.test\tFALSE\t/\tFALSE\tsoon\ta\tb",
+            "nonsense", "a.test\tFALSE\t/\tFALSE\t0", "a.test\tYES\t/\tFALSE\t0\ta\tb",
+            "a.test\tFALSE\t/\tFALSE\tsoon\ta\tb",
             "a test\tFALSE\t/\tFALSE\t0\ta\tb", "\tFALSE\t/\tFALSE\t0\ta\tb", "a.test\tFALSE\tx\tFALSE\t0\ta\tb",
-            "a.test\tFALSE\t/\tFALSE\t0\ta\tb;c", "a.test\tFALSE\t/\tFALSE\t0\ta=b\tc", "a.test/x\tFALSE\t/\tFALSE\t0\ta\tb",
-            "192.0.2.1\tTRUE\t/\tFALSE\t0\ta\tb", "a.test\tFALSE\t/\tFALSE\t0\t__Secure-a\tb", "a.test\tFALSE\t/\tFALSE\t0\ta\tb\tc\u{1}",
+            "a.test\tFALSE\t/\tFALSE\t0\ta\tb;c", "a.test\tFALSE\t/\tFALSE\t0\ta=b\tc",
+            "a.test/x\tFALSE\t/\tFALSE\t0\ta\tb",
+            "192.0.2.1\tTRUE\t/\tFALSE\t0\ta\tb", "a.test\tFALSE\t/\tFALSE\t0\t__Secure-a\tb",
+            "a.test\tFALSE\t/\tFALSE\t0\ta\tb\tc\u{1}",
         ]
     )
     func refused(_ line: String) {
@@ -62,14 +66,19 @@ struct CookieFileTests {
     @Test("public suffixes: rules, wildcards, exceptions, comments, and what no rule names")
     func suffixes() throws {
         let rules = PublicSuffixRules(
-            Array("// x\r\ncom\n  indented.com\nco.uk trailing words\n*.ck\n!www.ck\n*.kobe.jp\njp\n!city.kobe.jp\nck\n// end\nS3.TEST\n\n".utf8)
+            Array(
+                "// x\r\ncom\n  indented.com\nco.uk trailing words\n*.ck\n!www.ck\n*.kobe.jp\njp\n!city.kobe.jp\nck\n// end\nS3.TEST\n\n"
+                    .utf8
+            )
         )
         let cases: [(String, String?)] = [
             ("com", nil), ("example.com", "example.com"), ("a.b.example.com", "example.com"), ("co.uk", nil),
-            ("a.co.uk", "a.co.uk"), ("b.a.co.uk", "a.co.uk"), ("uk", nil), ("ck", nil), ("x.ck", nil), ("y.x.ck", "y.x.ck"),
+            ("a.co.uk", "a.co.uk"), ("b.a.co.uk", "a.co.uk"), ("uk", nil), ("ck", nil), ("x.ck", nil),
+            ("y.x.ck", "y.x.ck"),
             ("z.y.x.ck", "y.x.ck"), ("www.ck", "www.ck"), ("a.www.ck", "www.ck"), ("jp", nil), ("kobe.jp", "kobe.jp"),
             ("x.kobe.jp", nil), ("y.x.kobe.jp", "y.x.kobe.jp"), ("city.kobe.jp", "city.kobe.jp"),
-            ("a.city.kobe.jp", "city.kobe.jp"), ("unknown", nil), ("a.unknown", "a.unknown"), ("indented.com", "indented.com"),
+            ("a.city.kobe.jp", "city.kobe.jp"), ("unknown", nil), ("a.unknown", "a.unknown"),
+            ("indented.com", "indented.com"),
             ("s3.test", nil), ("b.s3.test", "b.s3.test"), ("", nil),
         ]
         for (host, expected) in cases {

@@ -1,5 +1,6 @@
-@testable import ApusWire
 import Testing
+
+@testable import ApusWire
 
 @Suite("How long cookies last, and how many are kept")
 struct CookieLifeTests {
@@ -19,10 +20,13 @@ struct CookieLifeTests {
         #expect(lab.store.count == 1, "looking drops what has ended")
     }
 
-    @Test("what has ended removes, by each way to say it", arguments: [
-        "Max-Age=0", "Max-Age=-1", "Expires=Thu, 01 Jan 1970 00:00:00 GMT", "Expires=Mon, 01 Jan 1601 00:00:00 GMT",
-        "expires=Thu, 01-Jan-70 00:00:01 GMT",
-    ])
+    @Test(
+        "what has ended removes, by each way to say it",
+        arguments: [
+            "Max-Age=0", "Max-Age=-1", "Expires=Thu, 01 Jan 1970 00:00:00 GMT", "Expires=Mon, 01 Jan 1601 00:00:00 GMT",
+            "expires=Thu, 01-Jan-70 00:00:01 GMT",
+        ]
+    )
     func removing(_ attribute: String) throws {
         var lab = CookieLab()
         try lab.set("a=1")
@@ -191,7 +195,8 @@ struct CookieLifeTests {
     @Test("what a Cookie field cannot carry is no cookie of a request")
     func unsendable() {
         for (name, value) in [
-            ("a=b", "c"), ("a;", "c"), ("a", "b;c"), ("a", "b\r\nX: y"), ("a\n", "b"), (" a", "b"), ("a", "b "), ("", ""),
+            ("a=b", "c"), ("a;", "c"), ("a", "b;c"), ("a", "b\r\nX: y"), ("a\n", "b"), (" a", "b"), ("a", "b "),
+            ("", ""),
             ("a", "\u{0}"), ("", "b=c"), ("a\u{7F}", ""),
         ] { #expect(RequestCookie(name, value) == nil, "\(name)=\(value)") }
         for (name, value) in [("a", ""), ("a", "b=c"), ("a", "\"x y\""), ("", "b"), ("ä", "ö"), ("a b", "c,d")] {

@@ -1,5 +1,6 @@
-@testable import ApusWire
 import Testing
+
+@testable import ApusWire
 
 /// A store with a calendar that a test sets, and a small list of public suffixes.
 struct CookieLab {
@@ -67,7 +68,8 @@ struct CookieStoreTests {
         "C80: foreign domains are refused",
         arguments: [
             "other.test", "a.www.example.com", "ww.example.com", "w.example.com", "example.co", "ample.com",
-            "example.com.", "www.example.com.", "1.2.3.4", "..example.com", "xample.com", "www.example.com:443", "*.com",
+            "example.com.", "www.example.com.", "1.2.3.4", "..example.com", "xample.com", "www.example.com:443",
+            "*.com",
         ]
     )
     func foreign(_ domain: String) throws {
@@ -87,7 +89,10 @@ struct CookieStoreTests {
         #expect(try lab.set("b=1; Domain=github.io", from: "https://github.io/") == .stored)
         #expect(try lab.sent(to: "https://github.io/") == "b=1")
         #expect(try lab.sent(to: "https://me.github.io/") == "")
-        #expect(try lab.set("c=1; Domain=localhost", from: "http://localhost/") == .stored, "its last label is a suffix")
+        #expect(
+            try lab.set("c=1; Domain=localhost", from: "http://localhost/") == .stored,
+            "its last label is a suffix"
+        )
         #expect(try lab.sent(to: "http://localhost/") == "c=1")
     }
 
@@ -187,7 +192,10 @@ struct CookieStoreTests {
             #expect(try lab.set("\(prefix)a=1; Secure; Domain=example.com") == .stored)
         }
         for prefix in ["__Host-", "__host-", "__HOST-"] {
-            for rest in ["", "; Path=/", "; Secure", "; Secure; Path=/x", "; Secure; Path", "; Secure; Path=/; Domain=www.example.com"] {
+            for rest in [
+                "", "; Path=/", "; Secure", "; Secure; Path=/x", "; Secure; Path",
+                "; Secure; Path=/; Domain=www.example.com",
+            ] {
                 #expect(try lab.set("\(prefix)a=1\(rest)") == .refused(.prefix), "\(prefix) \(rest)")
             }
             #expect(try lab.set("\(prefix)a=1; Secure; Path=/") == .stored)
@@ -275,14 +283,17 @@ struct CookieStoreTests {
         var lab = CookieLab(limits: .init(perDomain: 5_000, total: 100_000))
         var random = SplitMix(seed: 6)
         let words = [
-            "a", "=", "; ", " ", "Path=", "/", "Domain=", ".com", "example.com", "Max-Age=9", "Secure", "__Host-", "\t", "é", "\"", ",",
+            "a", "=", "; ", " ", "Path=", "/", "Domain=", ".com", "example.com", "Max-Age=9", "Secure", "__Host-", "\t",
+            "é", "\"", ",",
             "Expires=", "SameSite=None", "HttpOnly",
         ]
         let urls = [
-            "https://example.com/", "http://[::1]/x", "https://example.com./a/b", "https://127.0.0.1/\(String(repeating: "p/", count: 900))",
+            "https://example.com/", "http://[::1]/x", "https://example.com./a/b",
+            "https://127.0.0.1/\(String(repeating: "p/", count: 900))",
         ]
         for _ in 0..<5_000 {
-            let text = (0..<Int.random(in: 1..<16, using: &random)).map { _ in words.randomElement(using: &random) ?? "" }
+            let text = (0..<Int.random(in: 1..<16, using: &random)).map { _ in words.randomElement(using: &random) ?? ""
+            }
             try lab.set(text.joined(), from: urls.randomElement(using: &random) ?? "")
         }
         try lab.set("=nameless=pair")

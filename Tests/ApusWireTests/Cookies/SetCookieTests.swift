@@ -1,5 +1,6 @@
-@testable import ApusWire
 import Testing
+
+@testable import ApusWire
 
 @Suite("Set-Cookie, as browsers read it")
 struct SetCookieTests {
@@ -114,9 +115,12 @@ struct SetCookieTests {
     @Test("any bytes at all are read without a trap, and what is read can be sent")
     func anything() {
         var random = SplitMix(seed: 1)
-        let words = ["a", "=", ";", " ", "Path", "/", "Domain", ".", "Max-Age", "-1", "Expires", "\t", "\u{1}", "é", "\"", ","]
+        let words = [
+            "a", "=", ";", " ", "Path", "/", "Domain", ".", "Max-Age", "-1", "Expires", "\t", "\u{1}", "é", "\"", ",",
+        ]
         for _ in 0..<20_000 {
-            let text = (0..<Int.random(in: 0..<20, using: &random)).map { _ in words.randomElement(using: &random) ?? "" }
+            let text = (0..<Int.random(in: 0..<20, using: &random)).map { _ in words.randomElement(using: &random) ?? ""
+            }
             guard let cookie = SetCookie(text.joined()) else { continue }
             #expect(!cookie.name.isEmpty || !cookie.value.isEmpty)
             let cannotBeSent = cookie.valueBytes.contains { CookieText.isControl($0) || $0 == 0x3B }
