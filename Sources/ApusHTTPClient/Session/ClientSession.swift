@@ -215,18 +215,11 @@ public final class ClientSession: Sendable {
         _ redirects: RedirectPolicy?,
         _ options: RequestOptions?
     ) throws -> Exchange {
-        var uri: URI
-        do {
-            uri = hasBaseURL ? try url.uri(relativeTo: configuration.baseURL) : try url.uri()
-            if !params.isEmpty { uri = try uri.appendingQuery(params.map { ($0.key, $0.value) }) }
-        } catch {
-            throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
-        }
         let core = core()
         let exchange = Exchange(
             core: core,
             method: method,
-            uri: uri,
+            uri: try uri(of: method, url, params),
             fields: try headers.httpFields(),
             body: body,
             timeouts: timeouts,
@@ -235,6 +228,20 @@ public final class ClientSession: Sendable {
         )
         if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }
         return exchange
+    }
+
+    @inline(__always)
+    private func uri(
+        of method: HTTPRequest.Method,
+        _ url: some RequestURL,
+        _ params: KeyValuePairs<String, String>
+    ) throws -> URI {
+        do {
+            let uri = hasBaseURL ? try url.uri(relativeTo: configuration.baseURL) : try url.uri()
+            return params.isEmpty ? uri : try uri.appendingQuery(params.map { ($0.key, $0.value) })
+        } catch {
+            throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
+        }
     }
 
     /// Sends a request from a task that does not run on the session's loop: one hop there and back for all of it.

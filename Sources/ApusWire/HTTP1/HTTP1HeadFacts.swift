@@ -10,6 +10,7 @@ struct HTTP1HeadFacts: Sendable {
         static let expectContinue = Flags(rawValue: 1 << 5)
         static let host = Flags(rawValue: 1 << 6)
         static let contentEncoding = Flags(rawValue: 1 << 7)
+        static let keepAliveField = Flags(rawValue: 1 << 8)
     }
 
     var flags: Flags = []
@@ -43,7 +44,8 @@ struct HTTP1HeadFacts: Sendable {
         case 4: if first == 0x68 { try noteKnown(base, slice) }  // host
         case 6: if first == 0x65 { try noteKnown(base, slice) }  // expect
         case 7: if first == 0x75 { try noteKnown(base, slice) }  // upgrade
-        case 10, 14: if first == 0x63 { try noteKnown(base, slice) }  // connection, content-length
+        case 10: if first == 0x63 || first == 0x6B { try noteKnown(base, slice) }  // connection, keep-alive
+        case 14: if first == 0x63 { try noteKnown(base, slice) }  // content-length
         case 16: if first == 0x63 { try noteKnown(base, slice) }  // content-encoding
         case 17: if first == 0x74 { try noteKnown(base, slice) }  // transfer-encoding
         default: break
@@ -58,7 +60,12 @@ struct HTTP1HeadFacts: Sendable {
         case 4: if HTTP1Grammar.matches(base, name, count, "host") { try noteHost(base, slice) }
         case 6: if HTTP1Grammar.matches(base, name, count, "expect") { noteExpect(base, slice) }
         case 7: if HTTP1Grammar.matches(base, name, count, "upgrade") { flags.insert(.upgrade) }
-        case 10: if HTTP1Grammar.matches(base, name, count, "connection") { noteConnection(base, slice) }
+        case 10:
+            if HTTP1Grammar.matches(base, name, count, "connection") {
+                noteConnection(base, slice)
+            } else if HTTP1Grammar.matches(base, name, count, "keep-alive") {
+                flags.insert(.keepAliveField)
+            }
         case 14: if HTTP1Grammar.matches(base, name, count, "content-length") { try noteLength(base, slice) }
         case 16: if HTTP1Grammar.matches(base, name, count, "content-encoding") { flags.insert(.contentEncoding) }
         case 17: if HTTP1Grammar.matches(base, name, count, "transfer-encoding") { try noteCoding(base, slice) }
