@@ -129,6 +129,7 @@ let package = Package(
             name: "ApusHTTPClient",
             dependencies: [
                 "ApusNet", "ApusRuntime", "ApusWire", "CZlib", .dequeModule, .heapModule, .httpTypes, .logging,
+                .metrics, .tracing,
             ]
         ),
         .target(
@@ -162,7 +163,7 @@ let package = Package(
             name: "ApusHTTPClientTests",
             dependencies: [
                 "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", "ApusWire", "CZlib",
-                .httpTypes, .logging,
+                .httpTypes, .inMemoryTracing, .logging, .metrics, .tracing,
             ]
         ),
         .testTarget(
@@ -202,6 +203,7 @@ extension Target.Dependency {
     static let asyncAlgorithms = product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let subprocess = product(name: "Subprocess", package: "swift-subprocess")
+    static let inMemoryTracing = product(name: "InMemoryTracing", package: "swift-distributed-tracing")
     static let tracing = product(name: "Tracing", package: "swift-distributed-tracing")
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
 }

@@ -36,5 +36,6 @@ enum AiohttpNames {
 
     /// The rows of the client, of its parser and of its bodies, by their numbers.
     static let rows: [String] =
-        [1...8, 10...32, 40...50, 60...70, 110...112].flatMap { $0 }.map { "C\($0)" } + (1...5).map { "P\($0)" }
+        [1...8, 10...32, 40...50, 60...70, 80...88, 90...92, 110...112].flatMap { $0 }.map { "C\($0)" }
+        + (1...5).map { "P\($0)" }
 }

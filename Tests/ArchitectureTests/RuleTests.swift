@@ -225,7 +225,7 @@ struct RuleSampleTests {
 enum Manifest {
     private static let products = [
         ".httpTypes": "HTTPTypes", ".dequeModule": "DequeModule", ".heapModule": "HeapModule", ".logging": "Logging",
-        ".argumentParser": "ArgumentParser", ".metrics": "CoreMetrics", ".openSSL": "COpenSSL",
+        ".argumentParser": "ArgumentParser", ".metrics": "CoreMetrics", ".tracing": "Tracing", ".openSSL": "COpenSSL",
     ]
 
     static func dependencies(of target: String, in manifest: String) -> Set<String> {

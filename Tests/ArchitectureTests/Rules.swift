@@ -28,6 +28,8 @@ enum Rules {
             allowed: [
                 "ApusNet", "ApusRuntime", "ApusWire", "DequeModule", "HeapModule", "HTTPTypes", "Logging",
                 "Synchronization",
+                // For whoever watches.
+                "CoreMetrics", "Tracing",
                 // For decompression; dlopen, iconv and files.
                 "CZlib", "Glibc",
                 // For JSON.

@@ -28,13 +28,39 @@ final class ConnectPhases: @unchecked Sendable {
     private(set) var connect: Int64?
     private(set) var handshake: Int64?
     private(set) var tls: TLSInfo?
+    /// The name whose lookup was told of.
+    private var asked: String?
+    /// For whom it is made, if anybody wants to know.
+    private let observed: Exchange?
 
-    init(on loop: EventLoop) {
+    init(on loop: EventLoop, for exchange: Exchange?) {
         self.loop = loop
+        observed = exchange?.observation == nil ? nil : exchange
         last = loop.currentTime()
     }
 
-    func resolved() { lookup = lap() }
+    func began() { observed?.tell { $0.connectionOpeningStarted($1) } }
+
+    func ended(_ error: (any Error)?) { observed?.tell { $0.connectionOpeningEnded($1, error: error) } }
+
+    func resolving(_ host: String, by resolver: any Resolver) {
+        guard let observed else { return }
+        if let resolver = resolver as? SystemResolver {
+            // Figures are not looked up.
+            guard (try? SocketAddress(host, port: 0)) == nil else { return }
+            if resolver.remembers(host) {
+                return observed.tell { $0.lookupCacheHit($1, host: host) }
+            }
+            observed.tell { $0.lookupCacheMiss($1, host: host) }
+        }
+        observed.tell { $0.lookupStarted($1, host: host) }
+        asked = host
+    }
+
+    func resolved() {
+        lookup = lap()
+        if let asked { observed?.tell { $0.lookupEnded($1, host: asked) } }
+    }
     func connected() { connect = lap() }
 
     func secured(_ info: TLSInfo) {

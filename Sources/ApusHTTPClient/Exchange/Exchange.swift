@@ -35,6 +35,8 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
     /// Whether the automatic `Accept-Encoding` would ask for what nobody undoes, or for parts (RFC 9110 §14) of a coded body.
     let omitsAcceptEncoding: Bool
     let redirects: RedirectPolicy
+    /// Whether middlewares stand around it.
+    let hasMiddleware: Bool
     /// The deadline of the whole request, redirects and body included, in nanoseconds of the loop's clock.
     @exclusivity(unchecked) var totalDeadline: Int64 = .max
     /// The lines that every request to the host has; empty if `fields` replaces one of them.
@@ -44,6 +46,12 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
     @exclusivity(unchecked) var progress = Progress.request
     /// Whether a redirect led to another origin: the session's secrets stay behind then, as the request's own do.
     @exclusivity(unchecked) var withholdsSecrets = false
+    /// Fields that the session adds to this sending, such as a trace's context.
+    @exclusivity(unchecked) var addedFields: HTTPFields?
+    /// Who wants to know what becomes of it.
+    @exclusivity(unchecked) var observation: RequestObservation?
+    /// How many redirects led here.
+    @exclusivity(unchecked) var redirectCount = 0
     @exclusivity(unchecked) var moments = ExchangeMoments()
     /// The connection that the response came on.
     @exclusivity(unchecked) var connectionFacts: ConnectionFacts?
@@ -81,6 +89,16 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
         self.timeouts = timeouts ?? core.configuration.timeouts
         limits = timeouts.map { StageLimits($0) } ?? core.defaultLimits
         self.redirects = redirects ?? core.configuration.redirects
+        hasMiddleware = options?.options.middleware.map { !$0.isEmpty } ?? core.hasMiddleware
+    }
+
+    /// Takes over what holds for all of a caller's request, whose next exchange this is.
+    func inherit(from previous: Exchange) {
+        totalDeadline = previous.totalDeadline
+        moments.called = previous.moments.called
+        withholdsSecrets = previous.withholdsSecrets
+        redirectCount = previous.redirectCount
+        observation = previous.observation
     }
 
     /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.

@@ -50,6 +50,7 @@ final class HostRecord {
     func prepare(_ exchange: Exchange) {
         var own = exchange.ownFields
         if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
+        if let added = exchange.addedFields { for field in added { own[field.name] = field.value } }
         let omitted = exchange.options?.options.omittedHeaders ?? []
         let omitsEncoding = exchange.omitsAcceptEncoding
         if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty,

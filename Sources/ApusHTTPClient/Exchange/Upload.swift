@@ -246,6 +246,7 @@ final class Upload {
 
     private func advance(by count: Int) {
         sent += Int64(count)
+        exchange.tell { $0.requestBodySent($1, byteCount: count) }
         report(isComplete: false)
     }
 

@@ -133,6 +133,7 @@ final class PoolCore: @unchecked Sendable {
     /// Waits for a connection: an idle one, one that comes back, or one that is opened.
     func connection(to record: HostRecord, _ exchange: Exchange) async -> Served {
         let deadline = exchange.deadline(exchange.limits.acquire)
+        var isQueued = false
         let served: Served = await withUnsafeContinuation { continuation in
             // Asked inside: between here and the wait nothing else can run, so no grant can be missed.
             if Task.isCancelled { return continuation.resume(returning: .left(.cancelled)) }
@@ -152,6 +153,8 @@ final class PoolCore: @unchecked Sendable {
             case .wait(let waiter):
                 enter(Waiting(waiter: waiter, continuation: continuation, exchange: exchange, record: record))
                 count(record.pooled, \.waits)
+                exchange.tell { $0.connectionWaitStarted($1) }
+                isQueued = true
                 if deadline != .max {
                     waiting[waiter.slot]?.timer = loop.schedule(at: LoopClock.Instant(nanoseconds: deadline)) {
                         self.leave(waiter, .timedOut)
@@ -160,6 +163,7 @@ final class PoolCore: @unchecked Sendable {
             }
         }
         exchange.waiting = .nothing
+        if isQueued { exchange.tell { $0.connectionWaitEnded($1) } }
         return served
     }
 
@@ -214,20 +218,26 @@ final class PoolCore: @unchecked Sendable {
         entry.timer?.cancel()
         waiting[waiter.slot]?.timer = nil
         waiting[waiter.slot]?.attempt = id
-        start(id, entry.record, sponsor: waiter, deadline: entry.exchange.deadline(entry.exchange.limits.connect))
+        start(
+            id,
+            entry.record,
+            for: (waiter, entry.exchange),
+            deadline: entry.exchange.deadline(entry.exchange.limits.connect)
+        )
     }
 
     @discardableResult
     private func start(
         _ id: ConnectionID,
         _ record: HostRecord,
-        sponsor: WaiterID?,
+        for sponsor: (waiter: WaiterID, exchange: Exchange)?,
         deadline: Int64
     ) -> ConnectionAttempt {
-        let attempt = ConnectionAttempt(id: id, record: record, sponsor: sponsor)
+        let attempt = ConnectionAttempt(id: id, record: record, sponsor: sponsor?.waiter)
         attempts[id] = attempt
         let host = attempt.host
-        let phases = ConnectPhases(on: loop)
+        let phases = ConnectPhases(on: loop, for: sponsor?.exchange)
+        phases.began()
         let (profile, name, port, isSecure, loop) = (host.key.profile, host.name, host.port, host.isSecure, loop)
         attempt.task = loop.spawn {
             let outcome: Result<LoopBound<any Transport>, any Error>
@@ -263,18 +273,20 @@ final class PoolCore: @unchecked Sendable {
             count(attempt.host, \.opened)
             let connection = ClientConnection(id: id, transport: bound.value, phases, host: attempt.host, pool: self)
             store(connection)
+            phases.ended(nil)
             attempt.end(nil)
             perform(state.opened(id, now: loop.now), of: id)
         case .success(let bound):
             bound.value.close()
-            failed(attempt, CancellationError())
+            failed(attempt, CancellationError(), phases)
         case .failure(let error):
             let isDeadline = attempt.hasTimedOut && error is CancellationError
-            failed(attempt, isDeadline ? Self.timeout(attempt.host) : error)
+            failed(attempt, isDeadline ? Self.timeout(attempt.host) : error, phases)
         }
     }
 
-    private func failed(_ attempt: ConnectionAttempt, _ error: any Error) {
+    private func failed(_ attempt: ConnectionAttempt, _ error: any Error, _ phases: ConnectPhases) {
+        phases.ended(error)
         count(attempt.host, \.failures)
         let entry = attempt.sponsor.flatMap { takeWaiting($0) }
         if let entry { _ = state.cancel(entry.waiter) }
@@ -297,7 +309,7 @@ final class PoolCore: @unchecked Sendable {
     func warm(_ record: HostRecord, upTo count: Int, deadline: Int64) -> [ConnectionAttempt] {
         var begun: [ConnectionAttempt] = []
         while !isClosed, state.hosts[record.pooled.index].open < count, let id = state.reserve(record.pooled.index) {
-            begun.append(start(id, record, sponsor: nil, deadline: deadline))
+            begun.append(start(id, record, for: nil, deadline: deadline))
         }
         return begun
     }
@@ -320,8 +332,16 @@ final class PoolCore: @unchecked Sendable {
         replacing[id] = exchange
         do {
             try Task.checkCancellation()
-            let phases = ConnectPhases(on: loop)
-            let transport = try await supervise(host, exchange, phases)
+            let phases = ConnectPhases(on: loop, for: exchange)
+            phases.began()
+            let transport: any Transport
+            do {
+                transport = try await supervise(host, exchange, phases)
+                phases.ended(nil)
+            } catch {
+                phases.ended(error)
+                throw error
+            }
             replacing[id] = nil
             guard !isClosed, !exchange.core.isClosed else {
                 transport.close()

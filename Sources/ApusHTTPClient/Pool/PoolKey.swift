@@ -77,6 +77,7 @@ final class ConnectionProfile: Sendable, Hashable {
         _ phases: ConnectPhases
     ) async throws -> LoopBound<any Transport> {
         if let connector { return LoopBound(try await connector(host, port, isSecure, loop), on: loop) }
+        phases.resolving(host, by: resolver)
         var addresses = try await resolver.addresses(of: host, port: port)
         phases.resolved()
         if let filter { addresses = try filter.allowed(addresses, of: host) }

@@ -21,19 +21,28 @@ public struct RequestOptions: Sendable {
     public var omittedHeaders: [HTTPField.Name]
     /// Told of each piece of the body that was handed to the system. It runs on the session's loop, and must not block.
     public var onUploadProgress: (@Sendable (UploadProgress) -> Void)?
+    /// What stands around this request in place of the session's ``ClientSession/Configuration/middleware``; nil for the session's, an
+    /// empty list for nothing.
+    public var middleware: [any ClientMiddleware]?
+    /// What observers are told as ``ObservedRequest/context``, such as the caller's own number for the request.
+    public var observerContext: (any Sendable)?
 
     public init(
         decompress: Bool? = nil,
         raiseForStatus: Bool? = nil,
         expectContinue: Duration? = nil,
         omittedHeaders: [HTTPField.Name] = [],
-        onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil
+        onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
+        middleware: [any ClientMiddleware]? = nil,
+        observerContext: (any Sendable)? = nil
     ) {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
         self.expectContinue = expectContinue
         self.omittedHeaders = omittedHeaders
         self.onUploadProgress = onUploadProgress
+        self.middleware = middleware
+        self.observerContext = observerContext
     }
 }
 

@@ -78,6 +78,7 @@ final class BodyStream {
         isStarted = true
         if !first.isEmpty {
             defer { first = [] }
+            exchange.tell { $0.responseBodyReceived($1, byteCount: first.count) }
             return first
         }
         guard let connection else { return nil }
@@ -112,6 +113,7 @@ final class BodyStream {
             switch try http.pointee.next() {
             case .data(let data):
                 let (bytes, event) = http.pointee.copyWithFollowing(data, limit: Self.mergedSize)
+                exchange.tell { $0.responseBodyReceived($1, byteCount: bytes.count) }
                 if case .end(let trailers)? = event { end(connection, trailers) }
                 return bytes
             case .end(let trailers):
@@ -122,6 +124,7 @@ final class BodyStream {
                 if let left = http.pointee.remainingBodyLength, left > 16 * 1024, http.pointee.bufferedInputCount == 0,
                     connection.descriptor.mayRead, let piece = try receiveDirectly(connection, left)
                 {
+                    exchange.tell { $0.responseBodyReceived($1, byteCount: piece.count) }
                     return piece
                 }
                 if !connection.descriptor.mayRead {

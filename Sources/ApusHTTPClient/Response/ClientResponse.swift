@@ -77,6 +77,7 @@ public struct ClientResponse: Sendable {
         )
     }
 
-    /// Gives the connection up if the body is not at its end.
-    func release() { storage.release() }
+    /// Gives the connection up if the body is not at its end: for a response that nobody will read. Dropping the response does the same,
+    /// a little later. Safe twice; what has come of the body already can still be read.
+    public func release() { storage.release() }
 }

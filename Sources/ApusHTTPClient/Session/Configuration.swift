@@ -2,6 +2,7 @@ public import ApusNet
 public import ApusWire
 public import HTTPTypes
 public import Logging
+public import Tracing
 
 extension ClientSession {
     /// How a session behaves. Requests can override timeouts and redirects.
@@ -62,6 +63,15 @@ extension ClientSession {
         public var addressFilter: AddressFilter?
         /// Connections shared with other sessions; its settings count then, and not ``pool``.
         public var sharedPool: ConnectionPool?
+        /// What stands around each exchange, the outermost first: see ``ClientMiddleware``. A request can have a list of its own.
+        public var middleware: [any ClientMiddleware] = []
+        /// Told of what happens to requests: see ``SessionObserver``.
+        public var observers: [any SessionObserver] = []
+        /// Whether requests become spans of swift-distributed-tracing, one for each sending, and carry their context, as OpenTelemetry's
+        /// conventions for HTTP clients say. Without a tracer, here or bootstrapped, it costs nothing.
+        public var tracesRequests = true
+        /// Makes the spans; nil for the tracer that is bootstrapped when the session binds to its loop.
+        public var tracer: (any Tracer)?
 
         public init() {}
     }

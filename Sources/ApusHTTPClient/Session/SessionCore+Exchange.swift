@@ -9,18 +9,45 @@ extension SessionCore {
     /// Sends the request and follows its redirects.
     func perform(_ exchange: Exchange) async throws -> ClientResponse {
         exchange.moments.called = loop.now
+        if isObserved { return try await performObserved(exchange) }
+        return try await performUnobserved(exchange)
+    }
+
+    /// The same, for nobody or with its observation in place.
+    @inline(__always)
+    func performUnobserved(_ exchange: Exchange) async throws -> ClientResponse {
         if exchange.limits.total != .max {
             exchange.totalDeadline = loop.deadline(after: exchange.timeouts.total)
         }
         if let plan = exchange.uploadPlan { try await plan.prepare(exchange) }
-        var response = try await withCancellationTarget(exchange) {
-            try await respond(to: exchange)
-        }
-        if response.head.statusCode == 417 { response = try await withoutExpectation(response, exchange) }
+        let response = exchange.hasMiddleware ? try await sendThroughMiddleware(exchange) : try await send(exchange)
         if RedirectStep.isRedirect(response.head.statusCode), exchange.redirects.limit > 0 {
             return try raising(await follow(response, exchange))
         }
         return try raising(response)
+    }
+
+    /// Sends the request once, without its middlewares and without following redirects.
+    @inline(__always)
+    func send(_ exchange: Exchange) async throws -> ClientResponse {
+        if let observation = exchange.observation { return try await sendObserved(exchange, observation) }
+        return try await sendUnobserved(exchange)
+    }
+
+    /// The same, for nobody or within its span.
+    @inline(__always)
+    func sendUnobserved(_ exchange: Exchange) async throws -> ClientResponse {
+        let response = try await withCancellationTarget(exchange) {
+            try await respond(to: exchange)
+        }
+        if response.head.statusCode == 417 { return try await withoutExpectation(response, exchange) }
+        return response
+    }
+
+    @inline(never)
+    private func sendThroughMiddleware(_ exchange: Exchange) async throws -> ClientResponse {
+        let list = exchange.options?.options.middleware ?? configuration.middleware
+        return try await ClientRequest.Next(list[...])(ClientRequest(exchange))
     }
 
     /// The response, if its status is none that the request has as an error.
@@ -51,33 +78,36 @@ extension SessionCore {
             response.release()
             // Else it would go on to a server that does not want it, beside the one to come, or instead of the connection.
             exchange.uploadPlan?.endUpload()
-            history.append(.init(uri: exchange.uri, status: response.status))
+            history.append(.init(uri: response.uri, status: response.status))
             guard history.count <= exchange.redirects.limit else {
                 throw exchange.error(
                     .tooManyRedirects,
                     "More than \(exchange.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere."
                 )
             }
-            let next = try redirected(exchange, status: response.head.statusCode, to: location)
-            next.totalDeadline = exchange.totalDeadline
-            next.moments.called = exchange.moments.called
+            let next = try redirected(exchange, response, to: location)
+            exchange.tell { $0.requestRedirected($1, response, to: next.uri) }
             exchange = next
-            response = try await withCancellationTarget(next) {
-                try await respond(to: next)
-            }
-            if response.head.statusCode == 417 { response = try await withoutExpectation(response, next) }
+            response = next.hasMiddleware ? try await sendThroughMiddleware(next) : try await send(next)
         }
         response.storage.history = history
         return response
     }
 
-    private func redirected(_ exchange: Exchange, status: Int, to location: String) throws -> Exchange {
+    private func redirected(
+        _ exchange: Exchange,
+        _ response: ClientResponse,
+        to location: String
+    ) throws -> Exchange {
+        let status = response.head.statusCode
+        // A middleware may have sent the request elsewhere: the answer speaks of that place.
+        let origin = response.uri
         let step: RedirectStep
         do {
             step = try RedirectStep(
                 status: status,
                 location: location,
-                from: exchange.uri,
+                from: origin,
                 method: exchange.method,
                 policy: exchange.redirects
             )
@@ -89,7 +119,8 @@ extension SessionCore {
             )
         }
         var fields = exchange.ownFields
-        if step.changesOrigin { fields.removeSecrets() }
+        let changesOrigin = step.changesOrigin || step.uri.origin != exchange.uri.origin
+        if changesOrigin { fields.removeSecrets() }
         if !step.keepsBody {
             for name in RedirectStep.bodyFields { fields[name] = nil }
         }
@@ -113,7 +144,9 @@ extension SessionCore {
             options: exchange.options,
             uploadPlan: step.keepsBody ? exchange.uploadPlan : nil
         )
-        next.withholdsSecrets = exchange.withholdsSecrets || step.changesOrigin
+        next.inherit(from: exchange)
+        next.redirectCount += 1
+        if changesOrigin { next.withholdsSecrets = true }
         return next
     }
 
@@ -129,6 +162,7 @@ extension SessionCore {
         host.prepare(exchange)
         if let idle = pool.idleConnection(host.index, for: self) {
             host.counters.reuses &+= 1
+            exchange.tell { $0.connectionReused($1) }
             do {
                 return try await attempt(exchange, on: idle)
             } catch {
@@ -199,6 +233,7 @@ extension SessionCore {
         if try !sendNow(exchange, on: connection), let early = try await sendRest(exchange, on: connection) {
             return early
         }
+        if exchange.observation != nil { tellSent(exchange) }
         let deadline = exchange.headDeadline()
         while true {
             // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
@@ -227,6 +262,13 @@ extension SessionCore {
         } catch let error as NetError where exchange.body != nil && error.code != .closed {
             return true
         }
+    }
+
+    @inline(never)
+    private func tellSent(_ exchange: Exchange) {
+        exchange.tell { $0.requestHeadSent($1) }
+        guard let body = exchange.smallBody, !body.isEmpty else { return }
+        exchange.tell { $0.requestBodySent($1, byteCount: body.count) }
     }
 
     /// - Returns: a response that came before the request was written.
@@ -265,6 +307,7 @@ extension SessionCore {
                 }
             case .end(let trailers):
                 finished(connection, isReusable: true)
+                if !buffered.isEmpty { exchange.tell { $0.responseBodyReceived($1, byteCount: buffered.count) } }
                 return ClientResponse(ResponseStorage(head, exchange, complete: buffered, trailers: trailers, plan))
             case .needData:
                 let stream = BodyStream(connection: connection, first: buffered, exchange, plan)

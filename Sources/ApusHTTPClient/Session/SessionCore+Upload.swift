@@ -16,6 +16,7 @@ extension SessionCore {
         exchange.waiting = .descriptor(connection.descriptor.token)
         defer { exchange.waiting = .nothing }
         let upload = try connection.begin(exchange, plan)
+        exchange.tell { $0.requestHeadSent($1) }
         do {
             if plan.expectsContinue {
                 try await askFirst(exchange, plan, upload, on: connection)

@@ -10,6 +10,10 @@ final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
     let defaultLimits: StageLimits
+    let hasMiddleware: Bool
+    let tracing: RequestTracing?
+    /// Whether somebody wants to know about its requests.
+    let isObserved: Bool
     let pool: PoolCore
     private let ownsPool: Bool
     private let givenProfile: ConnectionProfile
@@ -30,6 +34,9 @@ final class SessionCore: @unchecked Sendable {
     ) {
         self.configuration = configuration
         defaultLimits = StageLimits(configuration.timeouts)
+        hasMiddleware = !configuration.middleware.isEmpty
+        tracing = RequestTracing(configuration)
+        isObserved = !configuration.observers.isEmpty || tracing != nil
         givenProfile = ConnectionProfile(configuration, connector: connector)
         if let shared = configuration.sharedPool {
             pool = shared.core()
@@ -136,7 +143,10 @@ final class SessionCore: @unchecked Sendable {
         switch await pool.connection(to: host, exchange) {
         case .connection(let connection):
             guard !connection.isClosed else { throw sessionClosed(exchange) }
-            if connection.uses > 0 { host.counters.reuses &+= 1 }
+            if connection.uses > 0 {
+                host.counters.reuses &+= 1
+                exchange.tell { $0.connectionReused($1) }
+            }
             return connection
         case .failed(let error): throw connectError(error, exchange)
         case .left(.timedOut):

@@ -126,6 +126,12 @@ public final class SystemResolver: Resolver {
         loop.options.logger.info("Looking up “\(name)” took \(length / 1_000_000) ms.")
     }
 
+    /// Whether the next to ask for `host` will be answered from the cache.
+    package func remembers(_ host: String) -> Bool {
+        let now = apus_monotonic_now()
+        return state.withLock { ($0.cache[host.lowercased()]?.expires ?? .min) > now }
+    }
+
     // MARK: Waiting
 
     private func wait(for name: String, _ id: UInt64, _ continuation: UnsafeContinuation<Outcome, Never>) {

@@ -33,6 +33,8 @@ nonisolated let uses: [(String, Use)] = [
     ("offload", { try await OffloadUse.run($0) }),
     ("client", { try await ClientUse.run($0) }),
     ("response", { try await ResponseUse.run($0) }),
+    ("middleware", { try await MiddlewareUse.run($0) }),
+    ("observers", { try await ObserverUse.run($0) }),
     ("server", { try await ServerUse.run($0) }),
     ("TCP", { try await EchoUse.run($0) }),
     ("streams", { try await StreamUse.run($0) }),
