@@ -48,7 +48,8 @@ final class ClientConnection: DescriptorWatcher {
     }
 
     deinit {
-        buffers.forget(http)
+        // Once closed it has none of them, and may go on any thread.
+        if !isClosed { buffers.takeBack(from: http) }
         http.deinitialize(count: 1)
         http.deallocate()
     }
@@ -98,7 +99,7 @@ final class ClientConnection: DescriptorWatcher {
         hasReceived = false
         uploadFailure = nil
         uses += 1
-        buffers.lendOutput(to: http)
+        if !isClosed { buffers.lendOutput(to: http) }
         try http.pointee.sendRequest(
             method: exchange.method,
             uri: exchange.uri,
@@ -244,6 +245,7 @@ final class ClientConnection: DescriptorWatcher {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        buffers.takeBack(from: http)
         descriptor.unwatch()
         transport.close()
         // Afterwards: whoever reads the response has been told by now that the connection was closed.

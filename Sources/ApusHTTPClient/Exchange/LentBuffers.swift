@@ -37,9 +37,15 @@ final class LentBuffers {
         sender = http.pointee.borrowOutput(output) ? http : nil
     }
 
-    /// The connection goes.
-    func forget(_ http: UnsafeMutablePointer<HTTP1Connection>) {
-        if receiver == http { receiver = nil }
-        if sender == http { sender = nil }
+    /// The connection has them no more, and keeps what it has in them.
+    func takeBack(from http: UnsafeMutablePointer<HTTP1Connection>) {
+        if receiver == http {
+            receiver = nil
+            http.pointee.giveBackInput()
+        }
+        if sender == http {
+            sender = nil
+            http.pointee.giveBackOutput()
+        }
     }
 }
