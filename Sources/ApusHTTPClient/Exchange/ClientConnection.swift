@@ -8,9 +8,6 @@ import HTTPTypes
 /// What can be done without waiting is done by plain functions: each asynchronous call costs some 150 instructions in frames and
 /// executor checks, and most requests wait once.
 final class ClientConnection: DescriptorWatcher {
-    /// One read's worth: a head, and most small bodies with it.
-    private static let readSize = 16 * 1024
-
     let id: ConnectionID
     let transport: any Transport
     let descriptor: Descriptor
@@ -34,6 +31,7 @@ final class ClientConnection: DescriptorWatcher {
     let facts: ConnectionFacts
     /// The session whose exchange it carries, or carried last.
     @exclusivity(unchecked) var user: ObjectIdentifier?
+    private let buffers: LentBuffers
     // The pool owns its connections, and closes them before it goes.
     unowned(unsafe) let pool: PoolCore
 
@@ -43,12 +41,15 @@ final class ClientConnection: DescriptorWatcher {
         facts = ConnectionFacts(transport, phases, host.forwardingProxy)
         self.host = host
         self.pool = pool
+        buffers = pool.buffers
         descriptor = transport.descriptor
         http = .allocate(capacity: 1)
         http.initialize(to: HTTP1Connection(role: .client, limits: host.key.profile.limits))
     }
 
     deinit {
+        // Once closed it has none of them, and may go on any thread.
+        if !isClosed { buffers.takeBack(from: http) }
         http.deinitialize(count: 1)
         http.deallocate()
     }
@@ -98,9 +99,23 @@ final class ClientConnection: DescriptorWatcher {
         hasReceived = false
         uploadFailure = nil
         uses += 1
+        if !isClosed { buffers.lendOutput(to: http) }
+        if host.usesAbsoluteForm { return try sendAbsoluteHead(exchange, body) }
         try http.pointee.sendRequest(
             method: exchange.method,
-            target: host.usesAbsoluteForm ? exchange.uri.absoluteTarget : exchange.uri.target,
+            uri: exchange.uri,
+            prepared: exchange.prepared,
+            fields: exchange.fields,
+            body: body
+        )
+    }
+
+    /// To a proxy that passes it on.
+    @inline(never)
+    private func sendAbsoluteHead(_ exchange: Exchange, _ body: HTTP1BodyLength) throws {
+        try http.pointee.sendRequest(
+            method: exchange.method,
+            target: exchange.uri.absoluteTarget,
             prepared: exchange.prepared,
             fields: exchange.fields,
             body: body
@@ -176,7 +191,8 @@ final class ClientConnection: DescriptorWatcher {
     /// Stores what has come; does nothing if nothing has.
     func receive() throws {
         guard descriptor.mayRead else { return }
-        let space = http.pointee.prepareInput(minimum: Self.readSize)
+        buffers.lendInput(to: http)
+        let space = http.pointee.prepareInput(minimum: LentBuffers.inputSize)
         guard let count = try transport.receive(into: space) else { return }
         if count == 0 {
             http.pointee.receiveEOF()
@@ -264,6 +280,7 @@ final class ClientConnection: DescriptorWatcher {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        buffers.takeBack(from: http)
         descriptor.unwatch()
         transport.close()
         // Afterwards: whoever reads the response has been told by now that the connection was closed.

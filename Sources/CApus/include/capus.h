@@ -24,6 +24,11 @@ void *_Nullable swift_task_getCurrent(void);
 /// Whether that task was cancelled; false if there is none.
 bool apus_task_is_cancelled(void);
 
+/// `withTaskCancellationHandler` in two halves: calls `tell(object)` when that task is cancelled, on whatever thread that happens, or now if
+/// it was. `tell` has to be the same function at each call. The record is memory of the task, which is given back in the order of a stack.
+void *_Nonnull apus_task_add_cancellation_handler(void (*_Nonnull tell)(void *_Nonnull object), void *_Nonnull object);
+void apus_task_remove_cancellation_handler(void *_Nonnull record);
+
 /// Whether the code that runs is isolated to no actor, as far as the runtime knows: a task that entered a default actor without a
 /// change of threads is in it.
 bool apus_runs_without_actor(void);
