@@ -66,9 +66,10 @@ struct CancellationTargetTests {
                         Issue.record("nothing thrown")
                     } catch { #expect(error is Failure) }
                 }
+                target.event.set()
                 while !Task.isCancelled { await Task.yield() }
             }
-            await Task.yield()
+            try await target.event.wait()
             task.cancel()
             try await task.value
             #expect(target.times == 0)
