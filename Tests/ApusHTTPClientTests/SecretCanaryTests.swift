@@ -17,6 +17,8 @@ struct SecretPlace: Sendable, CustomTestStringConvertible {
     var isCarried: @Sendable (MockRequest) -> Bool = SecretCanaryTests.carriesCanary
     /// Where it is expected, besides the first request.
     var goes: Set<SecretBoundary> = [.same]
+    /// Whether the first request carries it: what is a proxy's is no server's.
+    var isServers = true
 
     var testDescription: String { name }
 }
@@ -83,7 +85,18 @@ struct SecretCanaryTests {
             SecretPlace(name: "Authorization", ask: { try await $0.get($1, headers: ["Authorization": canary]) }),
             SecretPlace(
                 name: "Proxy-Authorization",
-                ask: { try await $0.get($1, headers: ["Proxy-Authorization": canary]) }
+                ask: { try await $0.get($1, headers: ["Proxy-Authorization": canary]) },
+                isServers: false
+            ),
+            SecretPlace(
+                name: "a proxy's password",
+                configure: { configuration, _ in
+                    configuration.proxy = try Proxy("http://ada:\(canary)@proxy.test")
+                },
+                ask: {
+                    try await $0.get($1, options: RequestOptions(proxy: try Proxy("socks5h://\(canary):x@proxy.test")))
+                },
+                isServers: false
             ),
             SecretPlace(name: "Cookie", ask: { try await $0.get($1, headers: ["Cookie": "id=\(canary)"]) }),
             SecretPlace(name: "a sensitive field", ask: { try await $0.get($1, headers: sensitive()) }),
@@ -152,7 +165,7 @@ struct SecretCanaryTests {
             SecretPlace(name: "a body", ask: { try await $0.post($1, body: .text(canary)) }),
         ]
         for index in places.indices {
-            places[index].goes.insert(.path)
+            places[index].goes = places[index].isServers ? places[index].goes.union([.path]) : []
             switch places[index].name {
             // A redirect names its own.
             case "a query value": places[index].goes = []
@@ -244,7 +257,8 @@ struct SecretCanaryTests {
             for boundary in SecretBoundary.allCases {
                 let (requests, _) = try await Self.run(place, boundary, .good, folder: folder)
                 let last = try #require(requests.last)
-                #expect(requests.contains { $0.path == "/start" && place.isCarried($0) }, "it does not go at all")
+                let goes = requests.contains { $0.path == "/start" && place.isCarried($0) }
+                #expect(goes == place.isServers, goes ? "it goes to a server" : "it does not go at all")
                 #expect(last.path.hasSuffix("/next"), "\(boundary): the redirect was not followed: \(requests)")
                 #expect(place.isCarried(last) == place.goes.contains(boundary), "\(boundary)")
                 if boundary == .back {

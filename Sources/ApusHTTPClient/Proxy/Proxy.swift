@@ -125,26 +125,12 @@ public struct Proxy: Sendable, Hashable {
         if fields[.proxyAuthorization] == nil, let username {
             var field = HTTPField(
                 name: .proxyAuthorization,
-                value: "Basic \(Self.base64(Array("\(username):\(password ?? "")".utf8)))"
+                value: "Basic \(Base64.encode("\(username):\(password ?? "")".utf8))"
             )
             field.indexingStrategy = .disallow
             fields.append(field)
         }
         return fields
-    }
-
-    // RFC 4648 §4.
-    private static func base64(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var output: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            let value = (0..<3).reduce(0) { $0 << 8 | (start + $1 < bytes.count ? Int(bytes[start + $1]) : 0) }
-            for index in 0..<4 {
-                output.append(index <= group.count ? alphabet[value >> (18 - 6 * index) & 63] : 0x3D)
-            }
-        }
-        return String(decoding: output, as: UTF8.self)
     }
 }
 
