@@ -271,7 +271,7 @@ struct SecretCanaryTests {
     @Test("neither do the middlewares that come along, at their most talkative", arguments: places)
     func middlewares(place: SecretPlace) async throws {
         let names = ["Authorization", "Cookie", "X-Api-Key", "Set-Cookie", "Location", "Www-Authenticate", "Host"]
-        let logging = RequestLogging(level: .info, headers: .values(Set(names.compactMap { .init($0) })))
+        let logging = RequestLogging(level: .info, headers: .values(Set(names.compactMap { HTTPField.Name($0) })))
         try await withScratchFolder { folder in
             for end in End.allCases {
                 let around: [any ClientMiddleware] = [
