@@ -15,7 +15,7 @@ let package = Package(
         .executableTarget(name: "BenchSleepers", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchEcho server PORT | client PORT N C [SIZE]
         .executableTarget(name: "BenchEcho", dependencies: [.product(name: "Apus", package: "apus")]),
-        // BenchTransfer serve PORT FILE [CERTIFICATE KEY] | fetch PORT PATH [ROOTS]
+        // BenchTransfer serve PORT FILE [CERTIFICATE KEY] | fetch PORT PATH [ROOTS] | get URL N [ROOTS]
         .executableTarget(name: "BenchTransfer", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchIdle PORT [CERTIFICATE KEY]
         .executableTarget(name: "BenchIdle", dependencies: [.product(name: "Apus", package: "apus")]),

@@ -27,16 +27,22 @@ choose_cores() {
     [[ -n "$machine" ]] || machine="$(uname -m)"
 }
 
-# build_benchmarks: builds Benchmarks/; sets ours (the folder of its programs) and ours_version. Returns 1 if it cannot.
+# build_benchmarks: builds Benchmarks/, unless `built` says that it is; sets ours (the folder of its programs) and ours_version. Returns 1
+# if it cannot.
+built=0
 build_benchmarks() {
     # Static, as the peers in C, Rust and Go are.
     local -a build=(swift build -c release --static-swift-stdlib --package-path Benchmarks --scratch-path .build/benchmarks)
+    ours_version="$(git describe --always --dirty 2>/dev/null || echo 'this tree'), $(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/Swift \1/p' | head -n 1)"
+    if ((built)); then
+        ours=.build/benchmarks/release
+        return 0
+    fi
     say "Building the benchmark programs (release)"
     # SwiftPM (6.3.1) does not compile them again when only what the module Apus re-exports has changed, layouts of types included.
     rm -f .build/benchmarks/*/release/Bench*.build/*.o
     "${build[@]}" </dev/null || return 1
     ours="$("${build[@]}" --show-bin-path)"
-    ours_version="$(git describe --always --dirty 2>/dev/null || echo 'this tree'), $(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/Swift \1/p' | head -n 1)"
 }
 
 # --- figures ---------------------------------------------------------------------------------------------------------

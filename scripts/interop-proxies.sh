@@ -2,7 +2,7 @@
 # The proxies of scripts/interop: squid (with and without a password, and over TLS), tinyproxy (and haproxy with TLS before it), proxy.py
 # over TLS, and microsocks. Sourced by it; uses its functions, $work, $public and $python.
 
-# start_proxies : starts them, and puts NAME=URL of each into the array PROXIES. User and password are me and “p w”.
+# start_proxies : starts them, and puts NAME=URL of each into the array PROXIES. User and password are me and “p w”; tinyproxy takes no space.
 PROXIES=()
 start_proxies() {
     local folder="$public/proxies" root="$PEERS/root" squid squid_auth squid_tls tinyproxy front pyproxy socks socks_auth
@@ -31,6 +31,9 @@ start_proxies() {
         echo "coredump_dir $folder"
         echo "visible_hostname apus"
         echo "pinger_enable off"
+        echo "unlinkd_program $root/usr/lib/squid/unlinkd"
+        echo "logfile_daemon $root/usr/lib/squid/log_file_daemon"
+        echo "sslcrtd_program $root/usr/lib/squid/security_file_certgen"
         echo "shutdown_lifetime 0 seconds"
         echo "mime_table $root/usr/share/squid/mime.conf"
         echo "icon_directory $root/usr/share/squid/icons"
@@ -48,7 +51,7 @@ Listen 127.0.0.1
 Timeout 60
 MaxClients 50
 LogFile "$folder/tinyproxy.log"
-BasicAuth me p%w
+BasicAuth me pw
 END
     child "$(peer tinyproxy)" -d -c "$folder/tinyproxy.conf" >"$folder/tinyproxy-output.log" 2>&1
     started "${tinyproxy#*:}" "$folder" tinyproxy
@@ -74,13 +77,13 @@ END
     started "${pyproxy#*:}" "$folder" proxy.py
 
     socks="127.0.0.1:$(free_port)" socks_auth="127.0.0.1:$(free_port)"
-    child "$(peer microsocks)" -q -i 127.0.0.1 -p "${socks#*:}" >"$folder/microsocks.log" 2>&1
+    child "$(peer microsocks)" -i 127.0.0.1 -p "${socks#*:}" >"$folder/microsocks.log" 2>&1
     started "${socks#*:}" "$folder" microsocks
-    child "$(peer microsocks)" -q -i 127.0.0.1 -p "${socks_auth#*:}" -u me -P "p w" >"$folder/microsocks-auth.log" 2>&1
+    child "$(peer microsocks)" -i 127.0.0.1 -p "${socks_auth#*:}" -u me -P "p w" >"$folder/microsocks-auth.log" 2>&1
     started "${socks_auth#*:}" "$folder" "microsocks with a password"
 
     PROXIES=("proxy:squid=http://$squid" "proxy:squid with a password=http://me:p%20w@$squid_auth"
-        "proxy:squid over TLS=https://me:p%20w@$squid_tls" "proxy:tinyproxy=http://me:p%25w@$tinyproxy"
-        "proxy:tinyproxy behind haproxy=https://me:p%25w@$front" "proxy:proxy.py over TLS=https://me:p%20w@$pyproxy"
+        "proxy:squid over TLS=https://me:p%20w@$squid_tls" "proxy:tinyproxy=http://me:pw@$tinyproxy"
+        "proxy:tinyproxy behind haproxy=https://me:pw@$front" "proxy:proxy.py over TLS=https://me:p%20w@$pyproxy"
         "proxy:microsocks=socks5h://$socks" "proxy:microsocks with a password=socks5://me:p%20w@$socks_auth")
 }

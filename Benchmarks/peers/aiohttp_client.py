@@ -22,7 +22,9 @@ async def main(name, url, n, c):
             for _ in numbers:
                 async with session.get(url) as response:
                     assert response.status == 200
-                    total += len(await response.text())
+                    # Two steps: the sum would be read before the wait.
+                    text = await response.text()
+                    total += len(text)
 
         start = time.perf_counter()
         await asyncio.gather(*[worker() for _ in range(c)])

@@ -2,6 +2,7 @@
 #include "capus.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,6 +31,24 @@ struct serial_executor {
 extern __attribute__((swiftcall)) struct serial_executor swift_task_getCurrentExecutor(void);
 
 bool apus_runs_without_actor(void) { return !swift_task_getCurrentExecutor().identity; }
+
+typedef __attribute__((swiftcall)) void (*cancellation_handler)(__attribute__((swift_context)) void *context);
+extern __attribute__((swiftcall)) void *swift_task_addCancellationHandler(cancellation_handler handler, void *context);
+extern __attribute__((swiftcall)) void swift_task_removeCancellationHandler(void *record);
+
+// The runtime keeps one pointer, and that is the object: the function is the same for all.
+static void (*_Atomic tell_cancelled)(void *object);
+
+static __attribute__((swiftcall)) void task_cancelled(__attribute__((swift_context)) void *object) {
+    atomic_load_explicit(&tell_cancelled, memory_order_relaxed)(object);
+}
+
+void *apus_task_add_cancellation_handler(void (*tell)(void *object), void *object) {
+    atomic_store_explicit(&tell_cancelled, tell, memory_order_relaxed);
+    return swift_task_addCancellationHandler(task_cancelled, object);
+}
+
+void apus_task_remove_cancellation_handler(void *record) { swift_task_removeCancellationHandler(record); }
 
 static _Atomic uint32_t fork_epoch;
 static _Atomic bool ignores_sigpipe;
@@ -96,6 +115,19 @@ void apus_spin_pause(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory");
 #endif
+}
+
+// Both leave errno as it was: locks are taken between a system call and the look at its error.
+void apus_futex_wait(const void *word, uint32_t value) {
+    int error = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    errno = error;
+}
+
+void apus_futex_wake(const void *word) {
+    int error = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = error;
 }
 
 int apus_accept(int fd, struct sockaddr *address, uint32_t *length) {

@@ -4,6 +4,7 @@ import ApusTesting
 import ApusWire
 import Glibc
 import HTTPTypes
+import Logging
 import Testing
 
 @Suite("Authentication")
@@ -272,8 +273,8 @@ struct AuthenticationTests {
     }
 
     @Test("C21: netrc: $NETRC, else ~/.netrc; what is wrong there is logged, and requests go without")
-    func netrcEnvironment() async throws {
-        try await withScratchFolder { folder in
+    func netrcEnvironment() throws {
+        try withScratchFolder { folder in
             try Self.write(Self.file, "\(folder)/.netrc")
             try Self.write("machine other.test login x password y", "\(folder)/other")
             try Self.write("canary", "\(folder)/malformed")

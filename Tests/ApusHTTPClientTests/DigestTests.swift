@@ -53,9 +53,9 @@ struct DigestTests {
 
     // MARK: Answers
 
-    static let algorithms = ["MD5", "SHA", "SHA-256", "SHA-512-256", "SHA-512"].flatMap { [$0, "\($0)-sess"] }
+    static let algorithmNames = ["MD5", "SHA", "SHA-256", "SHA-512-256", "SHA-512"].flatMap { [$0, "\($0)-sess"] }
 
-    @Test("C22: each algorithm and protection is answered with what the server expects", arguments: algorithms)
+    @Test("C22: each algorithm and protection is answered with what the server expects", arguments: algorithmNames)
     func algorithms(algorithm: String) async throws {
         for qop in ["auth", "auth-int", "auth,auth-int", nil] {
             try await withServer(.init(algorithm: algorithm, qop: qop)) { session, _, server in
@@ -167,7 +167,7 @@ struct DigestTests {
             let session = ClientSession.mocked(mock)
             try await body(session, mock)
             await session.close()
-            for request in mock.requests { #expect(!request.headers.description.contains("canary")) }
+            for request in mock.requests { #expect(!request.headers.contains { $0.value.contains("canary") }) }
         }
     }
 

@@ -48,6 +48,21 @@ struct ExpectFault: Sendable, CustomTestStringConvertible {
             scripts: [[.expectHead, .expect("4\r\nbody\r\n0\r\n\r\n"), .send(goOn + okResponse)]],
             milliseconds: 1_000
         ),
+        .init(
+            name: "100 while the head is still being written",
+            scripts: [
+                [.take(20), .expect(count: 20), .send(goOn), .wait(.milliseconds(7)), .takeAll, .expectHead] + body
+            ],
+            milliseconds: 7
+        ),
+        .init(
+            name: "102 while the head is still being written does not mean go on",
+            scripts: [
+                [.take(20), .expect(count: 20), .send("HTTP/1.1 102 Processing\r\n\r\n"), .wait(.milliseconds(7))]
+                    + [.takeAll, .expectHead] + body
+            ],
+            milliseconds: 1_007
+        ),
         .init(name: "100 in pieces", scripts: [[.expectHead, .send(goOn, pieces: 1)] + body]),
         .init(name: "417, then a good answer", scripts: [[.expectHead, .send(refusal)], [.expectHead] + body]),
         .init(

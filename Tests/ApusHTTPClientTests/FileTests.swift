@@ -51,6 +51,45 @@ struct FileTests {
         }
     }
 
+    @Test("devices stay devices, and say that they are full; folders and pipes are refused before anything is lost")
+    func devices() async throws {
+        try await withScratchFolder { folder in
+            mkfifo(folder + "/pipe", 0o600)
+            mkdir(folder + "/folder", 0o700)
+            // By a link in a folder of ours: a mistake here must not cost the system its devices.
+            symlink("/dev/null", folder + "/null")
+            symlink("/dev/full", folder + "/full")
+            try await withScripts(
+                script: { _ in (0..<4).flatMap { _ in [.expectRequest, .send(Self.answer([1, 2]))] } }
+            ) { session, _ in
+                let count = try await session.get(someURL).write(to: folder + "/null", FileWriting(syncs: true))
+                #expect(count == 2)
+                for (name, says) in [("full", "No space"), ("pipe", "in its place"), ("folder", "in its place")] {
+                    let error = await clientError { try await session.get(someURL).write(to: "\(folder)/\(name)") }
+                    #expect(error?.code == .fileFailed)
+                    #expect(error?.message.contains(says) == true, "\(String(describing: error))")
+                }
+            }
+            #expect(Self.names(in: folder) == ["folder", "full", "null", "pipe"])
+            var facts = stat()
+            for (name, kind) in [("full", S_IFCHR), ("null", S_IFCHR), ("pipe", S_IFIFO), ("folder", S_IFDIR)] {
+                #expect(stat("\(folder)/\(name)", &facts) == 0 && facts.st_mode & S_IFMT == kind)
+            }
+        }
+    }
+
+    @Test("what only its owner may read stays so")
+    func permissions() async throws {
+        try await withScratchFolder { folder in
+            close(creat(folder + "/page", 0o600))
+            try await withScripts([.expectRequest, .send(Self.answer([1]))]) { session, _ in
+                _ = try await session.get(someURL).write(to: folder + "/page")
+            }
+            var facts = stat()
+            #expect(stat(folder + "/page", &facts) == 0 && facts.st_mode & 0o777 == 0o600 && facts.st_size == 1)
+        }
+    }
+
     @Test("the file can have the time of Last-Modified")
     func time() async throws {
         try await withScratchFolder { folder in

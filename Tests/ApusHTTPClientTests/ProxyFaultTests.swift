@@ -136,9 +136,9 @@ import Testing
         Case(
             "a tunnel that closes",
             answer("HTTP/1.1 200 OK\r\n\r\n") + [.expect(count: 5), .finish],
-            .connectionClosed,
+            .tlsFailed,
             nil,
-            "TLS"
+            "closed the connection during the TLS handshake"
         ),
         Case(
             "a tunnel to no TLS",
@@ -160,7 +160,7 @@ import Testing
     {
         let answer =
             "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.0 200 Connection established\r\nContent-Length: 7\r\n"
-            + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+            + "Connection: close\r\n\r\n"
         for pieces in 1...answer.utf8.count {
             try await withDialled(
                 "http://proxy.test:3128",
@@ -172,6 +172,15 @@ import Testing
                 #expect((error?.cause as? TLSError)?.code == .notTLS, "\(error!)")
                 #expect(peer.written().hasPrefix("CONNECT server.test:443 HTTP/1.1\r\nHost: server.test:443\r\n\r\n"))
             }
+        }
+    }
+
+    @Test func `C29: an https proxy that speaks plain http is told to be that`() async throws {
+        let steps: [ScriptStep] = [.expect(count: 5), .send("HTTP/1.1 400 Bad Request\r\n\r\n")]
+        try await withDialled("https://proxy.test", steps) { session, peer, dialled in
+            let error = await clientError { try await session.get("http://server.test/") }
+            #expect(error?.code == .proxyFailed && (error?.cause as? TLSError)?.code == .notTLS)
+            #expect(dialled.targets == ["proxy.test:443"])
         }
     }
     #endif

@@ -108,6 +108,20 @@ struct RedirectTests {
         }
     }
 
+    @Test("two Locations that differ lead nowhere; the same one twice does")
+    func severalLocations() async throws {
+        let head = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /a\r\n"
+        try await withScripts(
+            [.expectRequest, .send(head + "Location: /b\r\n\r\n"), .stall],
+            [.expectRequest, .send(head + "Location: /a\r\n\r\n"), .expectRequest, .send(okResponse)]
+        ) { session, peer in
+            let error = await clientError { try await session.get("http://one.test/") }
+            #expect(error?.code == .invalidRedirect)
+            let text = try await session.get("http://two.test/").text()
+            #expect(text == "ok")
+        }
+    }
+
     @Test("a redirect without Location is a response like any other")
     func noLocation() async throws {
         try await withScripts(

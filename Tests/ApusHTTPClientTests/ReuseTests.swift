@@ -225,6 +225,44 @@ struct ReuseTests {
         }
     }
 
+    @Test("C30: an answer of HTTP/1.0 that says keep-alive and where its body ends is kept, at any letter case")
+    func keptOldVersion() async throws {
+        let head = "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok"
+        try await withScripts([.expectRequest, .send(head), .expectRequest, .send(head)]) { session, peer in
+            try await expectOK(session)
+            try await expectOK(session)
+            #expect(peer.opened == 1)
+        }
+    }
+
+    @Test("C30: without a length the body of HTTP/1.0 goes on to the end of the connection, keep-alive or not")
+    func oldVersionToTheEnd() async throws {
+        for field in ["", "Connection: keep-alive\r\n", "Connection: close\r\n"] {
+            for piece in [0, 1] {
+                let text = "HTTP/1.0 200 OK\r\n\(field)\r\nok"
+                try await withScripts([.expectRequest, .send(text, pieces: piece), .finish]) { session, peer in
+                    try await expectOK(session)
+                    #expect(peer.end(0) == .closed)
+                }
+                try await withScripts([.expectRequest, .send(text, pieces: piece), .reset]) { session, peer in
+                    let error = await clientError { try await session.get(someURL).text() }
+                    #expect(error?.code == .closedInBody || piece == 0 && error?.code == .connectionClosed)
+                    #expect(peer.end(0) == .closed)
+                }
+            }
+        }
+    }
+
+    @Test("C30: a transfer coding in HTTP/1.0 is refused, since what it frames is anybody's guess")
+    func oldVersionInChunks() async throws {
+        let text = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+        try await withScripts([.expectRequest, .send(text), .finish]) { session, peer in
+            let error = await clientError { try await session.get(someURL).text() }
+            #expect(error?.code == .malformedResponse)
+            #expect(peer.end(0) == .closed)
+        }
+    }
+
     @Test("a connection on which a write failed is not kept, although the server answered")
     func answeredBrokenPipe() async throws {
         try await withVirtualTime {

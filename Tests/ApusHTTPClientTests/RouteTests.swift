@@ -212,7 +212,9 @@ import Testing
             try await TestServer.with({ .text($0.remoteAddress?.host ?? "-") }) { server in
                 var configuration = ClientSession.Configuration()
                 configuration.localAddress = try SocketAddress("127.0.0.2", port: 0)
-                configuration.resolver = StaticResolver(["both.test": ["::1", "127.0.0.1"], "six.test": ["::1"]])
+                configuration.resolver = StaticResolver([
+                    "127.0.0.1": ["127.0.0.1"], "both.test": ["::1", "127.0.0.1"], "six.test": ["::1"],
+                ])
                 let port = server.server.address.port ?? 0
                 try await ClientSession.with(configuration) { session in
                     let response = try await session.get(server.url())

@@ -79,6 +79,45 @@ struct SecureUploadTests {
         }
     }
 
+    @Test(
+        "a server that goes while the body is being sent is said to have done that",
+        arguments: UploadKind.allCases,
+        [false, true]
+    )
+    func cut(_ kind: UploadKind, byReset: Bool) async throws {
+        let authority = try TestCertificateAuthority()
+        let tls = TLSServerConfiguration(identity: try authority.issue(names: ["localhost"]))
+        try await withScratchFolder { (folder: String) async throws in
+            let body = try kind.body(Self.size, file: "\(folder)/body")
+            try await withTestLoop {
+                var configuration = ClientSession.Configuration()
+                configuration.tls.trust = .roots([authority.certificate])
+                let settings = configuration
+                let left = try await leaks {
+                    let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
+                    let server = EventLoop.spawn {
+                        try await listener.serve(tls: tls) { stream in
+                            var count = 0
+                            while count < 1_000_000 { count += try await stream.read().count }
+                            if byReset { await stream.abort() } else { await stream.close() }
+                        }
+                    }
+                    let url = "https://localhost:\(listener.address.port ?? 0)/"
+                    try await ClientSession.with(settings) { session in
+                        let error = await clientError { try await session.put(url, body: body) }
+                        #expect(error?.code == .connectionClosed, "\(String(describing: error))")
+                        let open = await session.statistics.open
+                        #expect(open == 0)
+                    }
+                    server.cancel()
+                    _ = await server.result
+                    await listener.close()
+                }
+                #expect(left.isEmpty, "\(left)")
+            }
+        }
+    }
+
     @Test("a cancelled upload ends at once", arguments: UploadKind.allCases)
     func broken(_ kind: UploadKind) async throws {
         try await withScratchFolder { (folder: String) async throws in

@@ -4,6 +4,7 @@ import ApusNet
 import ApusRuntime
 import ApusTesting
 import HTTPTypes
+import Logging
 import Synchronization
 import Testing
 

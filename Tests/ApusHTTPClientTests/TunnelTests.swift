@@ -6,6 +6,7 @@ import ApusRuntime
 import ApusTesting
 import Foundation
 import HTTPTypes
+import Logging
 import Testing
 
 /// C29: https through proxies of each kind, with certificates, on 127.0.0.1.
@@ -28,7 +29,7 @@ import Testing
             var configuration = ClientSession.Configuration()
             configuration.tls.trust = .roots([authority.certificate])
             // The proxies connect every name to this machine; the client must not have to know any.
-            configuration.resolver = StaticResolver(["localhost": ["127.0.0.1"]])
+            configuration.resolver = StaticResolver(["localhost": ["127.0.0.1"], "127.0.0.1": ["127.0.0.1"]])
             let result: Result<Success, any Error>
             do {
                 result = .success(try await body(server.address.port ?? 0, configuration, authority))
@@ -54,7 +55,7 @@ import Testing
                     let text = try await first.text()
                     #expect(text.hasPrefix("/a?b 0 ") && text.contains("Authorization=Bearer mine"))
                     #expect(!text.contains("canary") && !text.contains("Proxy-"))
-                    #expect(first.tls?.version == "TLSv1.3" || first.tls != nil)
+                    #expect(first.tls?.version == "TLSv1.3")
                     #expect(first.remoteAddress?.port == proxy.port)
                     let second = try await session.post(
                         "\(url)/up",
@@ -129,20 +130,6 @@ import Testing
         }
     }
 
-    @Test func `an https proxy that speaks plain http is told to be that`() async throws {
-        try await withServer { port, configuration, _ in
-            try await TestProxy.with { proxy in
-                var configuration = configuration
-                configuration.proxy = try Proxy("https://localhost:\(proxy.port)")
-                configuration.timeouts.connect = .seconds(20)
-                try await ClientSession.with(configuration) { session in
-                    let error = await clientError { try await session.get("https://server.test:\(port)/") }
-                    #expect(error?.code == .proxyFailed || error?.code == .connectTimeout)
-                }
-            }
-        }
-    }
-
     @Test func `C29: one tunnel per origin and credentials`() async throws {
         try await withServer { port, configuration, _ in
             try await TestProxy.with { proxy in
@@ -165,7 +152,7 @@ import Testing
         try await withServer { port, configuration, _ in
             try await TestProxy.with(.socks5(user: "user", password: "pw")) { proxy in
                 var configuration = configuration
-                configuration.resolver = StaticResolver(["server.test": ["127.0.0.1"]])
+                configuration.resolver = StaticResolver(["server.test": ["127.0.0.1"], "127.0.0.1": ["127.0.0.1"]])
                 configuration.proxy = try Proxy("socks5h://user:pw@127.0.0.1:\(proxy.port)")
                 try await ClientSession.with(configuration) { session in
                     let url = "https://server.test:\(port)/"

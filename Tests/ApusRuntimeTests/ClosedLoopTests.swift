@@ -110,6 +110,17 @@ struct ClosedLoopTests {
         #expect(fired.all == [])
     }
 
+    @Test("a sleep of no length says loopClosed, as any other does")
+    func sleepOfNoLength() async throws {
+        let loop = try await EventLoop.with { try currentLoop() }
+        for duration in [Duration.zero, .seconds(-1), .seconds(1)] {
+            let error = await #expect(throws: LoopError.self) {
+                try await loop.spawn { try await sleep(for: duration) }.value
+            }
+            #expect(error?.code == .loopClosed)
+        }
+    }
+
     @Test("descriptor waits end with .closed, and releasing works")
     func descriptors() async throws {
         let pair = try SocketPair()

@@ -1,4 +1,4 @@
-import Glibc
+import CApus
 import Testing
 
 @testable import ApusRuntime
@@ -14,6 +14,21 @@ struct LoopStatisticsTests {
         }
     }
 
+    /// Holds this thread, by waiting for others, for longer than twice `past`.
+    ///
+    /// - Returns: for how long.
+    private func hold(beyond past: Duration) -> Duration {
+        let start = apus_monotonic_now()
+        var held = Duration.zero
+        repeat {
+            let gate = Gate()
+            do { try startThread(name: "holder") { gate.open() } } catch { gate.open() }
+            gate.pass()
+            held = .nanoseconds(apus_monotonic_now() - start)
+        } while held <= past * 2
+        return held
+    }
+
     @Test("a job that holds the loop, and a call from another thread that does, are lag at least as long")
     func lag() async throws {
         var options = EventLoop.Options()
@@ -23,20 +38,31 @@ struct LoopStatisticsTests {
             await turns()
             let calm = try #require(loop.statistics()?.lag)
             #expect(calm.count > 0)
-            usleep(20_000)
+            let byJob = hold(beyond: calm.maximum)
             await turns()
             let held = try #require(loop.statistics()?.lag)
-            #expect(held.maximum >= .milliseconds(20))
-            #expect(held.since(calm).maximum >= .milliseconds(20))
+            #expect(held.maximum >= byJob)
+            // The difference of two histograms knows its maximum by its bucket.
+            #expect(held.since(calm).maximum * 33 / 32 >= byJob)
             #expect(held.count > calm.count)
-            try await offload { _ = loop.schedule { usleep(60_000) } }
+            let byCall = try await offload {
+                let (held, ended) = (Recorder<Duration>(), Gate())
+                loop.schedule {
+                    held.note(hold(beyond: byJob))
+                    ended.open()
+                }
+                ended.pass()
+                return held.all[0]
+            }
             await turns()
             let called = try #require(loop.statistics()?.lag)
-            #expect(called.maximum >= .milliseconds(60))
-            loop.schedule(after: .zero) { usleep(100_000) }
+            #expect(called.maximum >= byCall)
+            let timer = Recorder<Duration>()
+            loop.schedule(after: .zero) { timer.note(hold(beyond: byCall)) }
+            while timer.count == 0 { await turns() }
             await turns()
             let timed = try #require(loop.statistics()?.lag)
-            #expect(timed.maximum >= .milliseconds(100))
+            #expect(timed.maximum >= timer.all[0])
         }
     }
 
@@ -73,9 +99,9 @@ struct LoopStatisticsTests {
         try await EventLoop.with {
             let loop = try currentLoop()
             let first = try #require(loop.statistics()?.uptime)
-            usleep(1_000)
+            let held = hold(beyond: .zero)
             let second = try #require(loop.statistics()?.uptime)
-            #expect(second >= first + .milliseconds(1))
+            #expect(second >= first + held)
         }
     }
 }

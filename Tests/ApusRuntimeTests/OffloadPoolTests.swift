@@ -77,6 +77,55 @@ struct OffloadPoolTests {
         }
     }
 
+    @Test("of idle threads the one that sat down last gets the next call, and the others sleep on")
+    func lastFirst() async throws {
+        let pool = OffloadPool(name: "seats", maximumThreads: 3)
+        let threads = pool.threads
+        let gates = (0..<3).map { _ in Gate() }
+        let begun = Gate()
+        try await onCleanLoop(.monotonic) {
+            let calls = gates.map { gate in
+                EventLoop.spawn {
+                    try await offload(to: pool) {
+                        begun.open()
+                        gate.pass()
+                        return apus_gettid()
+                    }
+                }
+            }
+            await turns()
+            for _ in gates { begun.pass() }
+            var ids: [Int32] = []
+            for (index, gate) in gates.enumerated() {
+                gate.open()
+                ids.append(try await calls[index].value)
+                while threads.withLock({ threads.seats.count }) <= index { await Task.yield() }
+            }
+            #expect(Set(ids).count == 3)
+            for _ in 0..<20 {
+                // A call's value is there a moment before its thread has sat down.
+                while threads.withLock({ threads.idle }) < 3 { await Task.yield() }
+                let id = try await offload(to: pool) { apus_gettid() }
+                #expect(id == ids[2])
+            }
+            #expect(pool.statistics.threads == 3)
+            // All three are of use still.
+            let again = gates.map { gate in
+                EventLoop.spawn {
+                    try await offload(to: pool) {
+                        gate.pass()
+                        return apus_gettid()
+                    }
+                }
+            }
+            while pool.statistics.running < 3 { await Task.yield() }
+            for gate in gates { gate.open() }
+            var all: Set<Int32> = []
+            for call in again { all.insert(try await call.value) }
+            #expect(all == Set(ids))
+        }
+    }
+
     @Test("a call that is cancelled while it waits gives its place to another at once, and is not counted later")
     func placeIsFree() async throws {
         let pool = OffloadPool(name: "place", maximumThreads: 1, maximumQueue: 1)

@@ -105,6 +105,20 @@ struct ProcessTests {
         #expect(result.status == 0)
     }
 
+    @Test("children forked from anywhere make loops whose threads meet at their locks, in debug mode too")
+    func forkStorm() async throws {
+        let result = try await play("fork-storm")
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.count == 12, "\(result)")
+        #expect(lines.allSatisfy { $0.hasSuffix(": 0 of 10 failed") }, "\(result)")
+    }
+
+    @Test("A61: the tasks of a loop are told to the main actor though Swift's pool is busy")
+    func busyPool() async throws {
+        let result = try await play("busy-pool")
+        #expect(result.output == "tasks: 1\n", "\(result)")
+    }
+
     @Test("a forked child has a shared loop of its own, its child too, and the parent keeps its one")
     func forkShared() async throws {
         let result = try await play("fork-shared")

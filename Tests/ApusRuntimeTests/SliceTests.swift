@@ -47,6 +47,37 @@ struct SliceTests {
         }
     }
 
+    @Test(
+        "who is resumed through the inbox again and again does not keep the loop from its descriptors",
+        .timeLimit(.minutes(1))
+    )
+    func flooded() async throws {
+        try await onCleanLoop(.monotonic) {
+            let loop = try currentLoop()
+            let pair = try SocketPair()
+            let descriptor = try loop.register(pair.near)
+            // There is something in the inbox whenever the queue is empty.
+            let flood = EventLoop.spawn {
+                while !Task.isCancelled {
+                    await withUnsafeContinuation { continuation in
+                        loop.schedule { continuation.resume() }
+                    }
+                }
+            }
+            for _ in 0..<20 {
+                pair.write([1])
+                #expect(await descriptor.waitReadable() == .ready)
+                let count = pair.read(upTo: 16)
+                #expect(count == 1)
+                descriptor.didRead(1, of: 16)
+            }
+            flood.cancel()
+            try await flood.value
+            descriptor.release()
+            pair.close()
+        }
+    }
+
     @Test("a wait for what is ready already does not suspend, and one that is not looks inside its own closure")
     func readyAtOnce() async throws {
         try await onCleanLoop {

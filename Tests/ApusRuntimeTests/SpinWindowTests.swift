@@ -76,13 +76,88 @@ struct SpinWindowTests {
         #expect(window.isOpen)
     }
 
-    @Test("with one core nobody looks", arguments: [0, 1])
+    /// With one core: how often it was offered, and looked, until what is awaited had been there for `turns` offers, of `length` each.
+    private func spinAlone(
+        _ window: inout SpinWindow,
+        _ glass: Glass,
+        until limit: Int64 = .max,
+        comesAfter turns: Int,
+        length: Int64 = 0
+    ) -> (found: Bool, offers: Int) {
+        glass.looks = 0
+        var offers = 0
+        let found = window.spin(
+            until: limit,
+            clock: glass.time,
+            offer: {
+                offers += 1
+                glass.now += length
+            }
+        ) {
+            glass.looks += 1
+            return offers >= turns
+        }
+        return (found, offers)
+    }
+
+    @Test("with one core nobody spins: the core is offered until what is awaited is there", arguments: [0, 1])
     func oneCore(cores: Int) {
         var window = SpinWindow(cores: cores)
         let glass = Glass()
+        for turns in 0...SpinWindow.offers {
+            window.open(at: glass.now)
+            let (found, offers) = spinAlone(&window, glass, comesAfter: turns)
+            #expect(found && offers == turns && window.isOpen)
+        }
+    }
+
+    @Test("with one core a core that nobody wants is offered three times, and not at the next wait")
+    func nobodyWants() {
+        var window = SpinWindow(cores: 1)
+        let glass = Glass()
         window.open(at: 0)
-        let found = spin(&window, glass, finds: true)
-        #expect(!found && glass.looks == 0)
+        let (found, offers) = spinAlone(&window, glass, comesAfter: .max)
+        #expect(!found && offers == 3 && !window.isOpen)
+        window.open(at: glass.now)
+        #expect(!window.isOpen)
+    }
+
+    @Test(
+        "with one core, whoever keeps it for longer than a window is not offered it for 128 times as long",
+        arguments: [1, .max]
+    )
+    func keepsTheCore(comesAfter: Int) {
+        var window = SpinWindow(cores: 1)
+        let glass = Glass()
+        func opens(after nanoseconds: Int64) -> Bool {
+            window.open(at: glass.now + nanoseconds)
+            return window.isOpen
+        }
+        window.open(at: 0)
+        let (found, offers) = spinAlone(&window, glass, comesAfter: comesAfter, length: SpinWindow.nanoseconds)
+        #expect(found == (comesAfter == 1) && offers == 1 && !window.isOpen)
+        // One window is left out in any case, as after any look in vain.
+        let (first, second, third) = (
+            opens(after: 0), opens(after: 127 * SpinWindow.nanoseconds), opens(after: 140 * SpinWindow.nanoseconds)
+        )
+        #expect((first, second, third) == (false, false, true))
+        // Even if offers go well again and again in between.
+        glass.now += 140 * SpinWindow.nanoseconds
+        window.open(at: glass.now)
+        _ = spinAlone(&window, glass, comesAfter: 1)
+        window.open(at: glass.now)
+        _ = spinAlone(&window, glass, comesAfter: 1, length: SpinWindow.nanoseconds)
+        let (fourth, fifth) = (opens(after: 0), opens(after: 100 * SpinWindow.nanoseconds))
+        #expect((fourth, fifth) == (false, false))
+    }
+
+    @Test("with one core a timer that is due ends the offers, and is no look in vain")
+    func limitedAlone() {
+        var window = SpinWindow(cores: 1)
+        let glass = Glass()
+        window.open(at: 0)
+        let (found, offers) = spinAlone(&window, glass, until: 3_000, comesAfter: .max)
+        #expect(!found && offers == 2 && window.isOpen)
     }
 
     @Test("looks in vain become rare, and one that finds something makes all of them worth it again")
@@ -225,6 +300,12 @@ struct OutsideSpinTests {
 
 @Suite("The inbox")
 struct InboxTests {
+    private func drain(_ inbox: borrowing Inbox) -> Int {
+        var items: [InboxItem] = []
+        inbox.drain(into: &items)
+        return items.count
+    }
+
     @Test("however much is left while the loop sleeps, it is woken once; while it is awake, not at all")
     func coalesced() {
         let inbox = Inbox()
@@ -235,7 +316,7 @@ struct InboxTests {
         #expect(first == 2 && hasItems)
         #expect(!maySleep, "something was left meanwhile")
         #expect(wakes == 0)
-        let drained = inbox.drain().count
+        let drained = drain(inbox)
         let (hasItemsNow, maySleepNow) = (inbox.mayHaveItems, inbox.prepareToSleep())
         #expect(drained == 2 && !hasItemsNow && maySleepNow)
         let asleep = post(100)
@@ -243,7 +324,7 @@ struct InboxTests {
         #expect(wakes == 1)
         inbox.didWake()
         let awake = post(1)
-        let left = inbox.drain().count
+        let left = drain(inbox)
         #expect(awake == 1 && left == 101)
         #expect(wakes == 1)
     }

@@ -21,6 +21,9 @@ struct StandstillTests {
             // Its first event says that it can be written to.
             await turns()
             let sleeper = loop.spawn { try await sleep(for: .seconds(60)) }
+            // On a busy machine the loop may have stood still before, until this closure came to it: that was told, and is not meant here.
+            loop.state.pointee.standstillReported = false
+            let toldBefore = said.count
             try startThread(name: "standstill") {
                 // A scheduled call is no job: the loop stands still as before. The first may come before it does.
                 for round in 1...3 {
@@ -41,8 +44,8 @@ struct StandstillTests {
             descriptor.value.release()
             pair.close()
             try await sleeper.value
-            #expect(said.count == 1)
-            let message = said.all.first ?? ""
+            #expect(said.count == toldBefore + 1)
+            let message = said.all.last ?? ""
             #expect(message.contains("Event loop “still” runs on virtual time, which stands still"))
             #expect(message.contains("descriptors [\(pair.near)], 1 timers pending"))
             #expect(message.contains("Use in-memory streams"))

@@ -74,13 +74,12 @@ enum Rules {
         "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid
         "Sources/ApusRuntime/Loop/EventLoop+Handles.swift",  // EPERM, EEXIST
         "Sources/ApusRuntime/Loop/EventLoop+Options.swift",  // getenv
-        "Sources/ApusRuntime/Loop/ForkSafeLock.swift",  // pthread_mutex
         "Sources/ApusRuntime/Loop/LoopError.swift",  // strerror
         "Sources/ApusRuntime/Loop/MainQueue.swift",
         "Sources/ApusRuntime/Loop/SharedLoop.swift",  // poll
         "Sources/ApusRuntime/Loop/Thread.swift",
         "Sources/ApusRuntime/Offload/ThreadPool.swift",
-        "Sources/ApusRuntime/Tasks/BlockingOutcome.swift",
+        "Sources/ApusRuntime/Tasks/BlockingEnd.swift",
         "Sources/ApusRuntime/Signals/Interrupt.swift",
         "Sources/ApusRuntime/Signals/Signal.swift",  // the numbers
         "Sources/ApusRuntime/Signals/SignalListener.swift",
@@ -105,9 +104,9 @@ enum Rules {
         "Sources/ApusHTTPClient/Authentication/NetrcFile.swift",  // permissions
         "Sources/ApusHTTPClient/Decoding/SystemLibrary.swift",  // dlopen
         "Sources/ApusHTTPClient/Decoding/TextConverter.swift",  // iconv
+        "Sources/ApusHTTPClient/Proxy/ProcessEnvironment.swift",  // getenv
         "Sources/ApusHTTPClient/Middleware/Cache/CacheFolder.swift",
         "Sources/ApusHTTPClient/Middleware/WallClock.swift",  // time
-        "Sources/ApusHTTPClient/Proxy/ProcessEnvironment.swift",  // getenv
         "Sources/ApusHTTPClient/Response/OutputFile.swift",
         "Sources/ApusHTTPServer/HTTPDate.swift",
         "Sources/ApusTesting/LeakCheck.swift",

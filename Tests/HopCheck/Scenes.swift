@@ -22,6 +22,8 @@ enum Scene {
         "close-on-exec": closeOnExec,
         "unhandled": unhandled,
         "fork-shared": forkShared,
+        "fork-storm": forkStorm,
+        "busy-pool": tasksWhilePoolIsBusy,
         "off-loop-isolation": offLoopIsolation,
         "off-loop-actor": offLoopActor,
         "off-loop-value": offLoopValue,

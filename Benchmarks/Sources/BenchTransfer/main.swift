@@ -1,13 +1,16 @@
 // BenchTransfer serve PORT FILE [CERTIFICATE KEY]: answers every request on a connection with FILE, over TLS if there is a certificate.
 //     As an HTTP server would, so that curl can read it; one request per connection. GET /memory sends as much from an array.
 // BenchTransfer fetch PORT PATH [ROOTS]: reads one such answer to its end, over TLS if there are roots.
+// BenchTransfer get URL N [ROOTS]: N requests of a session, one after the other, whose bodies are read piece by piece.
 // Certificate, key and roots are PEM files. The client prints one line.
 import Apus
 import Glibc
 
 let arguments = CommandLine.arguments.dropFirst().map { $0 }
-guard arguments.count >= 3, let port = Int(arguments[1]), (1...65_535).contains(port) else {
-    print("usage: BenchTransfer serve PORT FILE [CERTIFICATE KEY] | fetch PORT PATH [ROOTS]")
+guard arguments.count >= 3, case let port = Int(arguments[1]) ?? 0,
+    arguments[0] == "get" || (1...65_535).contains(port)
+else {
+    print("usage: BenchTransfer serve PORT FILE [CERTIFICATE KEY] | fetch PORT PATH [ROOTS] | get URL N [ROOTS]")
     exit(2)
 }
 
@@ -57,6 +60,34 @@ func fetch(_ path: String, tls: TLSConfiguration?) throws {
     print("apus: bytes=\(bytes) wall=\(wall)")
 }
 
+func get(_ url: String, times: Int, tls: TLSConfiguration?) throws {
+    let (bytes, wall) = try EventLoop.run {
+        let start = ContinuousClock.now
+        var configuration = ClientSession.Configuration()
+        if let tls { configuration.tls = tls }
+        let total = try await ClientSession.with(configuration) { session in
+            var total = 0
+            for _ in 0..<times {
+                total += try await session.get(url) { response in
+                    var count = 0
+                    for try await piece in response.body { count += piece.count }
+                    return count
+                }
+            }
+            return total
+        }
+        return (total, start.duration(to: .now) / .seconds(1))
+    }
+    print("apus: bytes=\(bytes) wall=\(wall)")
+}
+
+func roots() -> TLSConfiguration? {
+    guard arguments.count > 3 else { return nil }
+    var tls = TLSConfiguration()
+    tls.trust = .roots([text(of: arguments[3])])
+    return tls
+}
+
 switch arguments[0] {
 case "serve":
     let tls: TLSServerConfiguration? =
@@ -67,11 +98,8 @@ case "serve":
         )
     try serve(arguments[2], tls: tls)
 case "fetch":
-    var tls: TLSConfiguration?
-    if arguments.count > 3 {
-        tls = TLSConfiguration()
-        tls?.trust = .roots([text(of: arguments[3])])
-    }
-    try fetch(arguments[2], tls: tls)
-default: fatalError("serve or fetch")
+    try fetch(arguments[2], tls: roots())
+case "get":
+    try get(arguments[1], times: Int(arguments[2]) ?? 1, tls: roots())
+default: fatalError("serve, fetch or get")
 }

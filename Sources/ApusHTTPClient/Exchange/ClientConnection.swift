@@ -8,9 +8,6 @@ import HTTPTypes
 /// What can be done without waiting is done by plain functions: each asynchronous call costs some 150 instructions in frames and
 /// executor checks, and most requests wait once.
 final class ClientConnection: DescriptorWatcher {
-    /// One read's worth: a head, and most small bodies with it.
-    private static let readSize = 16 * 1024
-
     let id: ConnectionID
     let transport: any Transport
     let descriptor: Descriptor
@@ -34,6 +31,7 @@ final class ClientConnection: DescriptorWatcher {
     let facts: ConnectionFacts
     /// The session whose exchange it carries, or carried last.
     @exclusivity(unchecked) var user: ObjectIdentifier?
+    private let buffers: LentBuffers
     // The pool owns its connections, and closes them before it goes.
     unowned(unsafe) let pool: PoolCore
 
@@ -43,12 +41,15 @@ final class ClientConnection: DescriptorWatcher {
         facts = ConnectionFacts(transport, phases, host.forwardingProxy)
         self.host = host
         self.pool = pool
+        buffers = pool.buffers
         descriptor = transport.descriptor
         http = .allocate(capacity: 1)
         http.initialize(to: HTTP1Connection(role: .client, limits: host.key.profile.limits))
     }
 
     deinit {
+        // Once closed it has none of them, and may go on any thread.
+        if !isClosed { buffers.takeBack(from: http) }
         http.deinitialize(count: 1)
         http.deallocate()
     }
@@ -98,9 +99,23 @@ final class ClientConnection: DescriptorWatcher {
         hasReceived = false
         uploadFailure = nil
         uses += 1
+        if !isClosed { buffers.lendOutput(to: http) }
+        if host.usesAbsoluteForm { return try sendAbsoluteHead(exchange, body) }
         try http.pointee.sendRequest(
             method: exchange.method,
-            target: host.usesAbsoluteForm ? exchange.uri.absoluteTarget : exchange.uri.target,
+            uri: exchange.uri,
+            prepared: exchange.prepared,
+            fields: exchange.fields,
+            body: body
+        )
+    }
+
+    /// To a proxy that passes it on.
+    @inline(never)
+    private func sendAbsoluteHead(_ exchange: Exchange, _ body: HTTP1BodyLength) throws {
+        try http.pointee.sendRequest(
+            method: exchange.method,
+            target: exchange.uri.absoluteTarget,
             prepared: exchange.prepared,
             fields: exchange.fields,
             body: body
@@ -163,7 +178,9 @@ final class ClientConnection: DescriptorWatcher {
         while true {
             switch try http.pointee.next() {
             case .response(let head): return head
-            case .informational: continue
+            case .informational(let head):
+                // While a head that asks first is still being written, too.
+                if head.statusCode == 100, let upload { upload.answer.isContinue = true }
             case .needData: return nil
             case .request, .data, .end, .paused, .closed, .upgraded:
                 throw ClientError(.malformedResponse, "The server's answer came out of order.")
@@ -174,7 +191,8 @@ final class ClientConnection: DescriptorWatcher {
     /// Stores what has come; does nothing if nothing has.
     func receive() throws {
         guard descriptor.mayRead else { return }
-        let space = http.pointee.prepareInput(minimum: Self.readSize)
+        buffers.lendInput(to: http)
+        let space = http.pointee.prepareInput(minimum: LentBuffers.inputSize)
         guard let count = try transport.receive(into: space) else { return }
         if count == 0 {
             http.pointee.receiveEOF()
@@ -202,6 +220,24 @@ final class ClientConnection: DescriptorWatcher {
         // The end of the stream may have come with the last byte of the body: it will not be announced again.
         if descriptor.hasEnded || !isQuiet { return false }
         return (try? http.pointee.startNextCycle()) != nil
+    }
+
+    /// A connection that was opened and not used yet: what has come on it by now answers nothing, and would be taken for the answer to
+    /// the request that follows. Whoever can put bytes there would choose what it is answered with.
+    ///
+    /// What the network still has on its way when the request is sent cannot be told from a quick answer.
+    func checkSilence(_ exchange: Exchange) throws {
+        guard uses == 0, descriptor.mayRead else { return }
+        var byte: UInt8 = 0
+        switch try withUnsafeMutableBytes(of: &byte, { try transport.receive(into: $0) }) {
+        case nil: return
+        case 0?: throw exchange.error(.connectionClosed, "The server closed the connection as soon as it was made.")
+        case _?:
+            throw exchange.error(
+                .malformedResponse,
+                "The server spoke before it was asked, which no HTTP server does: another protocol may be spoken there."
+            )
+        }
     }
 
     /// Whether the server sends nothing that nobody asked for.
@@ -235,6 +271,8 @@ final class ClientConnection: DescriptorWatcher {
 
     /// While idle: the server closed, or sent what nobody asked for, or the idle time is over.
     func descriptorChanged(_ outcome: WaitOutcome) {
+        // Over TLS there may be something to read and nothing to find: TLS 1.3's tickets come when they like.
+        if outcome == .ready, !descriptor.hasEnded, isQuiet { return }
         if answeredBeforeUploadEnded { return pool.finished(self, isReusable: false) }
         pool.idleConnectionEnded(self)
     }
@@ -242,6 +280,7 @@ final class ClientConnection: DescriptorWatcher {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        buffers.takeBack(from: http)
         descriptor.unwatch()
         transport.close()
         // Afterwards: whoever reads the response has been told by now that the connection was closed.

@@ -4,7 +4,7 @@ import HTTPTypes
 
 /// One request to one URL on its way, and what its one cancellation handler names.
 // @unchecked: what is mutable is touched on the loop's thread only, once the request has reached it.
-final class Exchange: @unchecked Sendable {
+final class Exchange: CancellationTarget, @unchecked Sendable {
     /// What the request waits for, so that a cancellation can end the wait.
     enum Waiting {
         case nothing
@@ -110,11 +110,11 @@ final class Exchange: @unchecked Sendable {
     }
 
     /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.
-    private static let smallBodySize = 64 * 1024
+    static let smallBodySize = 64 * 1024
 
     private static func uploadPlan(_ body: RequestBody, _ options: RequestOptions?) -> UploadPlan? {
         if case .bytes(let bytes) = body.content, bytes.count <= smallBodySize, options?.expectContinue == nil,
-            options?.onUploadProgress == nil
+            options?.onUploadProgress == nil, options?.compression == nil || bytes.isEmpty
         {
             return nil
         }
@@ -128,7 +128,7 @@ final class Exchange: @unchecked Sendable {
     }
 
     /// Ends the current wait. Safe from any thread. The waits look at `Task.isCancelled` themselves before they begin.
-    func cancel() {
+    func taskCancelled() {
         core.loop.perform { self.endWait(with: .cancelled) }
     }
 

@@ -72,6 +72,7 @@ final class HostRecord {
         if let plan = exchange.uploadPlan, plan.expectsContinue { own[.expect] = "100-continue" }
         if let value = exchange.authentication?.field { own[.authorization] = value }
         if let added = exchange.addedFields { for field in added { own[field.name] = field.value } }
+        if let coding = exchange.uploadPlan?.coding { own[.contentEncoding] = coding.description }
         let omitted = exchange.options?.options.omittedHeaders ?? []
         let omitsEncoding = exchange.omitsAcceptEncoding
         if !exchange.withholdsSecrets, !omitsEncoding, omitted.isEmpty, exchange.authentication == nil,

@@ -16,16 +16,19 @@ final class Upload {
     /// Pieces up to this are copied behind their frame: cheaper than a system call of its own for the frame.
     private static let copiedPiece = 16 * 1024
 
-    private let plan: UploadPlan
-    private let exchange: Exchange
+    let plan: UploadPlan
+    let exchange: Exchange
     // Strong: the connection lets go of the upload when it has ended.
-    private let connection: ClientConnection
+    let connection: ClientConnection
     private var state = State.waiting
     private var task: LoopTask<Void>?
     private var isWriting = false
     /// What the first write that failed said. Whatever the body does about it, its message cannot be completed any more.
     private var writeFailure: (any Error)?
-    private var sent: Int64 = 0
+    /// Bytes of the body that are sent, before compression.
+    private(set) var sent: Int64 = 0
+    /// Compresses it; nil if it is sent as it is.
+    private var encoding: ContentEncoding?
     var trailers: HTTPFields?
     /// What the server said when it was asked first.
     var answer = ClientConnection.Answer()
@@ -93,8 +96,15 @@ final class Upload {
     // MARK: Sending
 
     private func send() async throws {
+        encoding = plan.makeEncoding()
         switch plan.content {
-        case .bytes(let bytes): try await writePiece(bytes[...])
+        case .bytes(let bytes):
+            if let coded = plan.coded {
+                try await write(coded[...])
+                advance(by: bytes.count)
+            } else {
+                try await writePiece(bytes[...])
+            }
         case .file: if let file = plan.file { try await send(file) }
         case .multipart: if let multipart = plan.multipart { try await send(multipart) }
         case .written(let body):
@@ -103,6 +113,7 @@ final class Upload {
             try await send(body)
         }
         try check()
+        if let encoding { try await finish(encoding) }
         try connection.http.pointee.sendEnd(trailers: trailers)
         try await flush()
         report(isComplete: true)
@@ -159,18 +170,19 @@ final class Upload {
             }
             isWriting = true
             defer { isWriting = false }
-            if !bytes.isEmpty { try await write(bytes) }
+            guard !bytes.isEmpty else { return }
+            if let encoding { try await encode(bytes, encoding) } else { try await write(bytes) }
         } catch {
             if writeFailure == nil { writeFailure = error }
             throw error
         }
     }
 
-    private func write(_ bytes: ArraySlice<UInt8>) async throws {
+    func write(_ bytes: ArraySlice<UInt8>) async throws {
         if bytes.count <= Self.copiedPiece {
             try bytes.withUnsafeBytes { try connection.http.pointee.sendData($0) }
             try await flush()
-            advance(by: bytes.count)
+            noteWritten(bytes.count)
         } else {
             try connection.http.pointee.beginData(count: bytes.count)
             try await flush()
@@ -181,7 +193,7 @@ final class Upload {
                     continue
                 }
                 rest = rest.dropFirst(count)
-                advance(by: count)
+                noteWritten(count)
                 await connection.pool.loop.yieldIfSliceIsOver()
                 try check()
             }
@@ -192,6 +204,7 @@ final class Upload {
 
     private func send(_ file: SourceFile) async throws {
         guard file.range.count > 0 else { return }
+        if let encoding { return try await encode(file, encoding) }
         try connection.http.pointee.beginData(count: file.range.count)
         try await flush()
         do {
@@ -235,7 +248,7 @@ final class Upload {
     }
 
     /// Whether the body is still wanted.
-    private func check() throws {
+    func check() throws {
         switch state {
         case .running: return
         case .failed(let error): throw error
@@ -244,7 +257,12 @@ final class Upload {
         }
     }
 
-    private func advance(by count: Int) {
+    /// Bytes of the body were written, if they are the body's own and not what it was compressed to.
+    private func noteWritten(_ count: Int) {
+        if plan.coding == nil { advance(by: count) }
+    }
+
+    func advance(by count: Int) {
         sent += Int64(count)
         exchange.tell { $0.requestBodySent($1, byteCount: count) }
         report(isComplete: false)

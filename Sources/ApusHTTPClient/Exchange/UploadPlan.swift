@@ -1,6 +1,7 @@
 import ApusNet
 import ApusRuntime
 import ApusWire
+import HTTPTypes
 
 /// How the body of a request is sent that is more than a small piece of memory; kept over redirects and resends. Loop thread only.
 final class UploadPlan {
@@ -8,6 +9,10 @@ final class UploadPlan {
     let options: RequestOptions?
     /// Whether the server is asked first: no longer, once one has answered that it does not know the question.
     var expectsContinue: Bool
+    /// How the body is compressed; nil if it is not.
+    private(set) var coding: ContentCoding?
+    /// A small body, compressed: its length is known.
+    private(set) var coded: [UInt8]?
     /// The opened file, after ``prepare(_:)``.
     private(set) var file: SourceFile?
     /// The parts with their files opened, after ``prepare(_:)``.
@@ -21,6 +26,7 @@ final class UploadPlan {
         self.content = content
         self.options = options
         expectsContinue = options?.expectContinue != nil
+        coding = options?.compression?.coding
     }
 
     /// Whether the body can be sent (again).
@@ -33,7 +39,7 @@ final class UploadPlan {
         }
     }
 
-    /// Bytes of the body, where that is known.
+    /// Bytes of the body before it is compressed, where that is known.
     var length: Int? {
         switch content {
         case .bytes(let bytes): bytes.count
@@ -43,10 +49,42 @@ final class UploadPlan {
         }
     }
 
-    var framing: HTTP1BodyLength { length.map { .length($0) } ?? .chunked }
+    var framing: HTTP1BodyLength {
+        if let coded { return .length(coded.count) }
+        return coding == nil ? length.map { .length($0) } ?? .chunked : .chunked
+    }
+
+    /// Compresses the body from its beginning; nil if it is sent as it is, or compressed already.
+    func makeEncoding() -> ContentEncoding? { coded == nil ? coding.flatMap { ContentEncoding($0) } : nil }
 
     /// Opens what has to be opened, once.
     func prepare(_ exchange: Exchange) async throws {
+        try await open(exchange)
+        guard let coding else { return }
+        guard exchange.ownFields[.contentEncoding] == nil,
+            exchange.core.configuration.headers[.contentEncoding] == nil
+        else {
+            throw exchange.error(
+                .invalidRequest,
+                "The body is to be compressed with \(coding), but a Content-Encoding is stated: leave out one of the two."
+            )
+        }
+        guard coding.canEncode else {
+            let library = coding == .zstd ? "libzstd.so.1" : "libbrotlienc.so.1"
+            throw exchange.error(
+                .invalidRequest,
+                "The body cannot be compressed with \(coding): this system has no \(library). Look at `isAvailable`, or use gzip."
+            )
+        }
+        if length == 0 {
+            // Nothing, in a coding, is more than nothing.
+            self.coding = nil
+        } else if case .bytes(let bytes) = content, bytes.count <= Exchange.smallBodySize {
+            coded = try makeEncoding()?.encode(bytes)
+        }
+    }
+
+    private func open(_ exchange: Exchange) async throws {
         switch content {
         case .bytes: return
         case .multipart(let parts):

@@ -24,6 +24,7 @@ final class PoolCore: @unchecked Sendable {
     }
 
     unowned(unsafe) let loop: EventLoop
+    let buffers = LentBuffers()
     private let idleNanoseconds: Int64
     private let hasWearLimits: Bool
     @exclusivity(unchecked) private(set) var state: PoolState

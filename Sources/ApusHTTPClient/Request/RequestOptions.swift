@@ -17,6 +17,10 @@ public struct RequestOptions: Sendable {
     /// word: many servers never say it. Nil does not ask. A server that refuses has not been sent the body; one that does not
     /// know the expectation (417) is asked again without it.
     public var expectContinue: Duration?
+    /// Compresses the body while it is sent; nil sends it as it is. Bodies of more than 64 KiB, files, and what is written, go in chunks
+    /// then: few servers want a length, but some do. An empty body stays as it is. It is an error together with a `Content-Encoding`
+    /// of one's own.
+    public var compression: RequestCompression?
     /// Automatic fields that are not sent: `User-Agent`, `Accept`, `Accept-Encoding`, `Content-Type`, and the jar's `Cookie`. Host, and the fields that frame
     /// the body, cannot be left out.
     public var omittedHeaders: [HTTPField.Name]
@@ -44,6 +48,7 @@ public struct RequestOptions: Sendable {
         decompress: Bool? = nil,
         raiseForStatus: Bool? = nil,
         expectContinue: Duration? = nil,
+        compression: RequestCompression? = nil,
         omittedHeaders: [HTTPField.Name] = [],
         onUploadProgress: (@Sendable (UploadProgress) -> Void)? = nil,
         middleware: [any ClientMiddleware]? = nil,
@@ -57,13 +62,14 @@ public struct RequestOptions: Sendable {
         self.decompress = decompress
         self.raiseForStatus = raiseForStatus
         self.expectContinue = expectContinue
+        self.compression = compression
         self.omittedHeaders = omittedHeaders
         self.onUploadProgress = onUploadProgress
         self.middleware = middleware
-        self.retry = retry
         self.cookies = cookies
         self.siteForCookies = siteForCookies
         self.isNavigation = isNavigation
+        self.retry = retry
         self.observerContext = observerContext
         self.proxy = proxy
     }
@@ -78,7 +84,7 @@ public struct RequestOptions: Sendable {
 
 /// How far a request's body has got.
 public struct UploadProgress: Sendable, Hashable {
-    /// Bytes of the body that were handed to the system. It begins anew if the body has to be sent again.
+    /// Bytes of the body, before compression, that were handed to the system. It begins anew if the body has to be sent again.
     public var sent: Int64
     /// Bytes in all, where that is known.
     public var total: Int64?

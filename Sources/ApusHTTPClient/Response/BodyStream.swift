@@ -100,10 +100,8 @@ final class BodyStream {
         exchange.waiting = .descriptor(connection.descriptor.token)
         defer { exchange.waiting = .nothing }
         do {
-            return try await withTaskCancellationHandler {
+            return try await withCancellationTarget(exchange) {
                 try await read(connection)
-            } onCancel: { [exchange] in
-                exchange.cancel()
             }
         } catch {
             let described = core.describe(error, exchange)

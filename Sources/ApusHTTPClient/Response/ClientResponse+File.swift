@@ -22,7 +22,9 @@ extension ClientResponse {
     /// Writes the body to a file as it comes, on the pool for blocking calls.
     ///
     /// The bytes go to a file with a name of its own in the same folder, which takes the place of `path` when all of it is there: nobody
-    /// sees half a file, and one that was there before stays if this one fails. What was begun is removed after an error.
+    /// sees half a file, and one that was there before stays if this one fails. What was begun is removed after an error. The new one has
+    /// the permissions of the old one. A character device, such as `/dev/null`, is written to as it is; a folder, a FIFO or a socket is
+    /// an error.
     ///
     /// - Parameters:
     ///   - path: where to; its folder has to exist.

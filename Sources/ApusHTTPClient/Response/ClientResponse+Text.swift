@@ -18,7 +18,12 @@ extension ClientResponse {
     ///
     /// Source: C41 (aiohttp's `text`).
     public func text(encoding: String? = nil, strict: Bool = false, limit: Int? = nil) async throws -> String {
-        let bytes = try await storage.collect(limit: limit)
+        let bytes: [UInt8]
+        if let whole = try storage.whole(limit: limit) {
+            bytes = whole
+        } else {
+            bytes = try await storage.collect(limit: limit)
+        }
         // No byte order mark: none begins with another byte.
         if encoding == nil, !strict, bytes.first.map({ $0 != 0xEF && $0 < 0xFE }) ?? true, hasPlainUTF8 {
             return String(decoding: bytes, as: UTF8.self)

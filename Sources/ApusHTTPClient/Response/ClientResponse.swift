@@ -53,7 +53,8 @@ public struct ClientResponse: Sendable {
     ///
     /// Cancel safety: closes the connection; the body is lost.
     public func bytes(limit: Int? = nil) async throws -> [UInt8] {
-        try await storage.collect(limit: limit)
+        if let whole = try storage.whole(limit: limit) { return whole }
+        return try await storage.collect(limit: limit)
     }
 
     /// The fields behind a chunked body: nil until the body has been read, and if there were none.

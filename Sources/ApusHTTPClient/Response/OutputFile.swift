@@ -10,6 +10,8 @@ final class OutputFile: Sendable {
         var descriptor: Int32 = -1
         /// Set once this object has made the file: nothing else is ever removed.
         var temporaryPath: String?
+        /// A device, which is written to as it is.
+        var isDevice = false
         var isOver = false
     }
 
@@ -63,6 +65,12 @@ final class OutputFile: Sendable {
         try state.withLock { state in
             guard !state.isOver else { return }
             let temporary = try open(&state)
+            if state.isDevice {
+                close(state.descriptor)
+                state.descriptor = -1
+                state.isOver = true
+                return
+            }
             if let modified {
                 let time = timespec(tv_sec: modified, tv_nsec: 0)
                 let times = [time, time]
@@ -96,11 +104,15 @@ final class OutputFile: Sendable {
     /// - Returns: its name until it is complete.
     @discardableResult
     private func open(_ state: inout State) throws -> String {
+        if state.isDevice { return path }
         if let path = state.temporaryPath {
             // Closed by a `finish` that failed.
             guard state.descriptor >= 0 else { throw failure(EBADF, "Writing") }
             return path
         }
+        var facts = stat()
+        let exists = stat(path, &facts) == 0
+        if exists, facts.st_mode & S_IFMT != S_IFREG { return try openDevice(&state, facts.st_mode & S_IFMT) }
         var random = SystemRandomNumberGenerator()
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
         // More than one try in case somebody guessed the name, which is not to be expected.
@@ -109,11 +121,27 @@ final class OutputFile: Sendable {
             state.descriptor = Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
             if state.descriptor >= 0 {
                 state.temporaryPath = name
+                // Who may read the old one may read the new one, and nobody else. Some file systems have no such modes.
+                if exists { fchmod(state.descriptor, facts.st_mode & 0o777) }
                 return name
             }
             if errno != EEXIST { break }
         }
         throw failure(errno, "Making a file beside")
+    }
+
+    /// `/dev/null` and its like: whoever may make files beside it must not put one in its place.
+    private func openDevice(_ state: inout State, _ kind: mode_t) throws -> String {
+        guard kind == S_IFCHR else {
+            throw NetError(
+                .file,
+                "“\(path)” is there already, and is neither a file nor a character device: nothing is put in its place."
+            )
+        }
+        state.descriptor = Glibc.open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC)
+        guard state.descriptor >= 0 else { throw failure(errno, "Opening") }
+        state.isDevice = true
+        return path
     }
 
     /// The name is an entry of the folder: it has to reach the disk, too.

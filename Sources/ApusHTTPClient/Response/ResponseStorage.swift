@@ -53,14 +53,21 @@ final class ResponseStorage: @unchecked Sendable {
 
     // MARK: Reading
 
+    /// Everything, if it is there as it is: nothing is waited for, and an asynchronous call costs more than this.
+    @inline(__always)
+    func whole(limit: Int?) throws -> [UInt8]? {
+        guard stream == nil, plan == nil else { return nil }
+        let limit = limit ?? exchange.core.configuration.bodyLimit
+        guard complete.count <= limit else { throw tooLarge(limit) }
+        return complete
+    }
+
     /// Everything at once.
     func collect(limit: Int?) async throws -> [UInt8] {
+        if let whole = try whole(limit: limit) { return whole }
         let limit = limit ?? exchange.core.configuration.bodyLimit
-        guard let stream else {
-            if let plan { return try await decodeComplete(plan, limit) }
-            guard complete.count <= limit else { throw tooLarge(limit) }
-            return complete
-        }
+        if let plan { return try await decodeComplete(plan, limit) }
+        guard let stream else { return complete }
         let bytes =
             stream.loop.runsCurrentTask
             ? try await collect(stream.value, limit)

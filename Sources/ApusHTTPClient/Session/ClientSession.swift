@@ -223,14 +223,8 @@ public final class ClientSession: Sendable {
         _ redirects: RedirectPolicy?,
         _ options: RequestOptions?
     ) throws -> Exchange {
-        var uri: URI
-        do {
-            uri = hasBaseURL ? try url.uri(relativeTo: configuration.baseURL) : try url.uri()
-            if !params.isEmpty { uri = try uri.appendingQuery(params.map { ($0.key, $0.value) }) }
-        } catch {
-            throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
-        }
         let core = core()
+        var uri = try self.uri(of: method, url, params)
         var fields = try headers.httpFields()
         var authentication: ExchangeAuthentication?
         if auth != nil || uri.hasUserinfo {
@@ -249,6 +243,20 @@ public final class ClientSession: Sendable {
         if let authentication { exchange.authentication = authentication }
         if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }
         return exchange
+    }
+
+    @inline(__always)
+    private func uri(
+        of method: HTTPRequest.Method,
+        _ url: some RequestURL,
+        _ params: KeyValuePairs<String, String>
+    ) throws -> URI {
+        do {
+            let uri = hasBaseURL ? try url.uri(relativeTo: configuration.baseURL) : try url.uri()
+            return params.isEmpty ? uri : try uri.appendingQuery(params.map { ($0.key, $0.value) })
+        } catch {
+            throw ClientError(.invalidURL, "The URL cannot be used: \(error)", cause: error, method: method)
+        }
     }
 
     /// Sends a request from a task that does not run on the session's loop: one hop there and back for all of it.

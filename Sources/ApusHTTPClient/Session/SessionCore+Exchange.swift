@@ -44,10 +44,8 @@ extension SessionCore {
     /// The same, for nobody or within its span.
     @inline(__always)
     func sendUnobserved(_ exchange: Exchange) async throws -> ClientResponse {
-        let response = try await withTaskCancellationHandler {
-            try await self.respond(to: exchange)
-        } onCancel: {
-            exchange.cancel()
+        let response = try await withCancellationTarget(exchange) {
+            try await respond(to: exchange)
         }
         if response.head.statusCode == 417 { return try await withoutExpectation(response, exchange) }
         return response
@@ -84,18 +82,18 @@ extension SessionCore {
     }
 
     /// RFC 9110 §10.1.1: a client that gets 417 should ask again without the expectation.
+    @inline(never)
     private func withoutExpectation(_ response: ClientResponse, _ exchange: Exchange) async throws -> ClientResponse {
         guard let plan = exchange.uploadPlan, plan.expectsContinue, plan.canBegin else { return response }
         plan.expectsContinue = false
         response.release()
         plan.endUpload()
-        return try await withTaskCancellationHandler {
-            try await self.respond(to: exchange)
-        } onCancel: {
-            exchange.cancel()
+        return try await withCancellationTarget(exchange) {
+            try await respond(to: exchange)
         }
     }
 
+    @inline(never)
     private func follow(_ first: ClientResponse, _ firstExchange: Exchange) async throws -> ClientResponse {
         var response = first
         var exchange = firstExchange
@@ -110,6 +108,10 @@ extension SessionCore {
                     .tooManyRedirects,
                     "More than \(exchange.redirects.limit) redirects. Raise `redirects: .follow(upTo:)` if they lead somewhere."
                 )
+            }
+            // One of the two may be somebody else's, who got a line into the head.
+            guard !response.head.block.values("location").contains(where: { $0 != location }) else {
+                throw exchange.error(.invalidRedirect, "The server redirects to several places at once.")
             }
             let next = try redirected(exchange, response, to: location)
             exchange.tell { $0.requestRedirected($1, response, to: next.uri) }
@@ -204,6 +206,7 @@ extension SessionCore {
     }
 
     /// With a connection that is opened, or waited for.
+    @inline(never)
     private func attemptOnAcquiredConnection(_ exchange: Exchange, _ host: HostRecord) async throws -> ClientResponse {
         let connection: ClientConnection
         do {
@@ -214,6 +217,7 @@ extension SessionCore {
             throw describe(error, exchange)
         }
         do {
+            try connection.checkSilence(exchange)
             return try await attempt(exchange, on: connection)
         } catch {
             return try await recover(from: error, on: connection, exchange, host)
@@ -222,6 +226,7 @@ extension SessionCore {
 
     /// After a failed try: if the connection was an old one and dead, sends once more, on a new one in its place (another old one
     /// may be dead too). Else gives the connection up, and throws.
+    @inline(never)
     private func recover(
         from error: any Error,
         on failed: ClientConnection,
@@ -243,6 +248,7 @@ extension SessionCore {
         do {
             let fresh = try await replace(failed, exchange)
             do {
+                try fresh.checkSilence(exchange)
                 return try await attempt(exchange, on: fresh)
             } catch {
                 exchange.progress = fresh.hasReceived ? .head : .request
@@ -260,22 +266,29 @@ extension SessionCore {
         if let plan = exchange.uploadPlan { return try await attempt(exchange, plan, on: connection) }
         exchange.waiting = .descriptor(connection.descriptor.token)
         defer { exchange.waiting = .nothing }
-        if try !sendNow(exchange, on: connection), let head = try await sendRest(exchange, on: connection) {
-            return try assemble(head, exchange, on: connection)
+        if try !sendNow(exchange, on: connection), let early = try await sendRest(exchange, on: connection) {
+            return early
         }
         if exchange.observation != nil { tellSent(exchange) }
         let deadline = exchange.headDeadline()
         while true {
             // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
-            if connection.descriptor.mayRead {
-                try connection.receive()
-            } else {
+            if !connection.descriptor.mayRead {
                 let outcome = await connection.descriptor.waitReadable(deadline: deadline)
                 if outcome != .ready { try connection.check(outcome, exchange, stage: .headTimeout) }
-                try connection.receive()
             }
-            if let head = try connection.nextHead() { return try assemble(head, exchange, on: connection) }
+            if let response = try receiveResponse(exchange, on: connection) { return response }
         }
+    }
+
+    /// Reads, and makes the response if its head is complete.
+    ///
+    /// A function of its own: what it needs does not stay in memory of each task that waits.
+    @inline(never)
+    private func receiveResponse(_ exchange: Exchange, on connection: ClientConnection) throws -> ClientResponse? {
+        try connection.receive()
+        guard let head = try connection.nextHead() else { return nil }
+        return try assemble(head, exchange, on: connection)
     }
 
     /// - Returns: whether the whole request is written, or the connection broke while its body was, which the server may explain.
@@ -294,16 +307,17 @@ extension SessionCore {
         exchange.tell { $0.requestBodySent($1, byteCount: body.count) }
     }
 
-    private func sendRest(
-        _ exchange: Exchange,
-        on connection: ClientConnection
-    ) async throws -> HTTP1ResponseHead? {
+    /// - Returns: a response that came before the request was written.
+    @inline(never)
+    private func sendRest(_ exchange: Exchange, on connection: ClientConnection) async throws -> ClientResponse? {
+        let head: HTTP1ResponseHead?
         do {
-            return try await connection.finishSending(exchange)
+            head = try await connection.finishSending(exchange)
         } catch let error as NetError where exchange.body != nil && error.code != .closed {
             // The server may have answered without wanting the body, and closed: its answer is worth more than our error.
             return nil
         }
+        return try head.map { try assemble($0, exchange, on: connection) }
     }
 
     /// Makes the response; if the whole body is there already, the connection goes back at once.
@@ -314,7 +328,7 @@ extension SessionCore {
     ) throws -> ClientResponse {
         let http = connection.http
         var buffered: [UInt8] = []
-        connection.keepAliveHint = ClientConnection.keepAliveHint(head)
+        connection.keepAliveHint = head.hasKeepAliveField ? ClientConnection.keepAliveHint(head) : nil
         exchange.connectionFacts = connection.facts
         exchange.moments.head = loop.now
         exchange.moments.isFirst = connection.uses == 1

@@ -1,7 +1,6 @@
 import ApusRuntime
 import CApus
 import Logging
-import Synchronization
 
 /// The machine's own resolver, getaddrinfo(3), with what it lacks: a cache, one query for all who ask for the same name, and threads
 /// of its own, so that a slow name server delays no file or database, nor the reverse.
@@ -54,7 +53,7 @@ public final class SystemResolver: Resolver {
         var statistics = Statistics()
     }
 
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
     private let timeToLive: Int64
     private let negativeTimeToLive: Int64
     private let query: @Sendable (String) throws(NetError) -> [SocketAddress]

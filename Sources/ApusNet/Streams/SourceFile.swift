@@ -47,6 +47,19 @@ package final class SourceFile: Sendable {
         return read > 0 ? read : nil
     }
 
+    /// Up to `count` bytes from `offset` on, at least one: from memory, or by a thread of the pool if that needs a disk.
+    ///
+    /// - Throws: ``NetError`` `.file`, also where the file has become shorter.
+    package func piece(at offset: Int64, count: Int) async throws -> [UInt8] {
+        let count = Int(min(Int64(count), range.upperBound - offset))
+        var buffer = [UInt8](repeating: 0, count: count)
+        guard let read = readFromMemory(at: offset, into: &buffer, count: count) else {
+            return try await self.read(at: offset, count: count)
+        }
+        buffer.removeSubrange(read...)
+        return buffer
+    }
+
     /// Whether the byte at `offset` can be had without a disk, as far as the system can tell.
     func isInMemory(at offset: Int64) -> Bool { apus_is_in_memory(fd, offset) }
 

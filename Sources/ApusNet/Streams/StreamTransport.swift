@@ -15,7 +15,9 @@ package final class StreamTransport: Transport {
     private let loop: EventLoop
     private var input: ArraySlice<UInt8> = []
     private var hasEnded = false
-    private var failure: NetError?
+    private var readFailure: NetError?
+    /// Of its own: a peer that reads no more may have said why.
+    private var writeFailure: NetError?
     private var reader: LoopTask<Void>?
     private var writer: LoopTask<Void>?
     private var finishesAfterwards = false
@@ -56,7 +58,7 @@ package final class StreamTransport: Transport {
             input.removeFirst(count)
             return count
         }
-        if let failure { throw failure }
+        if let readFailure { throw readFailure }
         if hasEnded { return 0 }
         descriptor.readWouldBlock()
         startReading()
@@ -87,7 +89,9 @@ package final class StreamTransport: Transport {
         case .success(let bytes):
             input = bytes[...]
             descriptor.signal(.readable)
-        case .failure(let error): fail(error)
+        case .failure(let error):
+            readFailure = Self.described(error)
+            descriptor.signal([.readable, .readEnd])
         }
     }
 
@@ -95,7 +99,7 @@ package final class StreamTransport: Transport {
 
     package func send(_ bytes: UnsafeRawBufferPointer) throws(NetError) -> Int? {
         guard isOpen else { throw Self.closed }
-        if let failure { throw failure }
+        if let writeFailure { throw writeFailure }
         guard !finishesAfterwards else {
             throw NetError(.brokenPipe, "This side has said already that it writes no more.")
         }
@@ -119,17 +123,13 @@ package final class StreamTransport: Transport {
 
     private func didWrite(_ error: (any Error)?) async {
         writer = nil
-        if let error { fail(error) }
+        if let error, writeFailure == nil { writeFailure = Self.described(error) }
         if finishesAfterwards, isOpen { await stream.finishWriting() }
         if isOpen { descriptor.signal(.writable) }
     }
 
-    private func fail(_ error: any Error) {
-        guard isOpen, failure == nil else { return }
-        failure =
-            error as? NetError
-            ?? NetError(.connectionReset, "The stream below failed: \(error)", cause: error)
-        descriptor.signal(.broken)
+    private static func described(_ error: any Error) -> NetError {
+        error as? NetError ?? NetError(.connectionReset, "The stream below failed: \(error)", cause: error)
     }
 
     package func finishSending() {

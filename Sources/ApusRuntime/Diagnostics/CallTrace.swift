@@ -1,5 +1,4 @@
 import CApus
-import Synchronization
 
 /// Where in the program something is or was: the calls that led there, innermost first, asynchronous ones included.
 ///
@@ -61,7 +60,7 @@ public struct CallTrace: Sendable, Hashable, CustomStringConvertible {
 private enum SymbolCache {
     /// A program has no more places than this that start tasks and open files; one that has begins anew.
     private static let limit = 4096
-    private static let known = Mutex<[UInt: [BlockReport.Frame]]>([:])
+    private static let known = ForkSafeLock<[UInt: [BlockReport.Frame]]>([:])
 
     static func frames(for addresses: [UInt]) -> [BlockReport.Frame] {
         add(addresses)

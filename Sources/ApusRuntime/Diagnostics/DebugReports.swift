@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Writes reports of debug mode in which names and lines are to be looked up: on a thread of its own, since that may take a second, in
 /// which the loop would stand still. Nothing is lost: the end of a loop in debug mode waits for its reports.
 enum DebugReports {
@@ -8,7 +6,7 @@ enum DebugReports {
         var isRunning = false
     }
 
-    private static let state = Mutex(State())
+    private static let state = ForkSafeLock(State())
 
     static func add(_ report: @escaping @Sendable () -> Void) {
         let starts = state.withLock { state in
@@ -28,9 +26,9 @@ enum DebugReports {
     /// Waits until what was added so far is written.
     static func finish() {
         guard state.withLock({ $0.isRunning }) else { return }
-        let written = BlockingOutcome<Void>()
-        add { written.fill(.success(())) }
-        _ = written.wait(timeout: nil)
+        let written = BlockingEnd()
+        add { written.comes() }
+        _ = written.wait(until: .max)
     }
 
     private static func run() {

@@ -1,6 +1,5 @@
 import CApus
 import Glibc
-import Synchronization
 
 /// One look at a thread: what it does, and where.
 struct StackSample {
@@ -40,7 +39,7 @@ struct SampledThread: Sendable {
 /// early if it comes to an interruptible wait just then.
 enum StackSampler {
     /// The handler has one buffer, so one sample is taken at a time, whatever the number of loops.
-    private static let turn = Mutex<Void>(())
+    private static let turn = ForkSafeLock<Void>(())
 
     private enum Limits {
         static let attempts = 24

@@ -1,6 +1,5 @@
 import CApus
 import Glibc
-import Synchronization
 
 #if canImport(Runtime)
 import Runtime
@@ -19,7 +18,7 @@ enum Symbolicator {
     }
 
     #if canImport(Runtime)
-    private static let turn = Mutex<Void>(())
+    private static let turn = ForkSafeLock<Void>(())
 
     /// `symbolicated()` keeps the files that it reads mapped for as long as its thread lives, and `ImageMap.capture()`
     /// (6.3) takes those mappings for the loaded libraries: a thread's second backtrace has no names for them. So each one
@@ -43,7 +42,7 @@ enum Symbolicator {
 
     private final class Work: Sendable {
         let body: @Sendable () -> [BlockReport.Frame]?
-        let result = Mutex<[BlockReport.Frame]?>(nil)
+        let result = ForkSafeLock<[BlockReport.Frame]?>(nil)
 
         init(body: @escaping @Sendable () -> [BlockReport.Frame]?) {
             self.body = body

@@ -13,8 +13,8 @@ final class Watchdog: Sendable {
     private let report: @Sendable (BlockReport) -> Void
     private let gate = Gate()
     /// Held while a job is looked at and reported.
-    private let reporting = Mutex<Void>(())
-    private let closing = Mutex(Closing())
+    private let reporting = ForkSafeLock<Void>(())
+    private let closing = ForkSafeLock(Closing())
     private let isStopped = Atomic<Bool>(false)
     private let threadID = Atomic<Int32>(0)
 

@@ -22,6 +22,12 @@ extension EventLoop {
         let caller = EventLoop.current
         caller?.beginExternalWork()
         defer { caller?.endExternalWork() }
-        return try await hop(body)
+        // Not by `hop`: each async function on the way is a frame of the caller's task.
+        let task = try startHop(body)
+        return try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
     }
 }

@@ -1,7 +1,6 @@
 import CApus
 import Glibc
 import Logging
-import Synchronization
 
 // Ways in: from synchronous code, from asynchronous code, and the loop that is always there.
 extension EventLoop {
@@ -176,6 +175,7 @@ extension EventLoop {
         // The loop itself stays, since tasks may reach it; what it had grown to does not.
         state.pointee.timers = TimerQueue()
         state.pointee.events = []
+        state.pointee.inboxBuffer = []
         state.pointee.scratch?.deallocate()
         state.pointee.scratch = nil
         // Taken before the inbox closes: from then on another thread's job may run at once on ``shared``'s thread, as this
@@ -214,7 +214,7 @@ private struct RegistryReference: Sendable {
 /// The task that a loop runs for: its end is the end of the loop's turn.
 final class RootTask<Success: Sendable>: Sendable {
     let record: TaskRecord
-    private let outcome = Mutex<Result<Success, any Error>?>(nil)
+    private let outcome = ForkSafeLock<Result<Success, any Error>?>(nil)
 
     init(name: String?, loop: EventLoop) {
         record = TaskRecord(name: name, loop: loop)

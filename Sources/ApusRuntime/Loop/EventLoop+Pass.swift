@@ -17,14 +17,33 @@ extension EventLoop {
         let executor = asUnownedTaskExecutor()
         while !state.pointee.isFinished {
             var budget = Self.sliceJobs
-            while let job = state.pointee.ready.popFirst() {
-                run(job, as: executor)
-                budget -= 1
-                if state.pointee.isFinished { return }
-                if budget == 0 || currentTime() &- state.pointee.now > Self.sliceNanoseconds { break }
-            }
+            repeat {
+                while let job = state.pointee.ready.popFirst() {
+                    run(job, as: executor)
+                    budget -= 1
+                    if state.pointee.isFinished { return }
+                    if budget == 0 || currentTime() &- state.pointee.now > Self.sliceNanoseconds { break }
+                }
+            } while takesInboxInSlice(budget)
             poll()
         }
+    }
+
+    /// Takes what other threads have left while the loop ran its jobs, as part of the same slice: a thread that hands over one thing
+    /// after the other would pay for a look at the descriptors with each.
+    ///
+    /// - Returns: whether there are jobs to go on with.
+    @inline(__always)
+    private func takesInboxInSlice(_ budget: Int) -> Bool {
+        guard inbox.mayHaveItems, budget > 0, goesOnWithSlice else { return false }
+        takeInbox()
+        return !state.pointee.isFinished && !state.pointee.ready.isEmpty
+    }
+
+    /// Whether jobs may still run before the descriptors and timers are looked at. In virtual time the world is looked at each time.
+    private var goesOnWithSlice: Bool {
+        state.pointee.ready.isEmpty && options.clock == .monotonic
+            && apus_monotonic_now() &- state.pointee.now <= Self.sliceNanoseconds
     }
 
     @inline(__always)
@@ -91,6 +110,10 @@ extension EventLoop {
         if timeout != 0, spin(for: timeout) {
             state.pointee.hasHeardFromOutside = takeInbox()
             timeout = 0
+            // Part of the slice that began at the last look at the descriptors.
+            if options.clock == .monotonic, apus_monotonic_now() &- state.pointee.now <= Self.sliceNanoseconds {
+                return
+            }
         }
         if timeout != 0, !inbox.prepareToSleep() { timeout = 0 }
         state.pointee.lag?.lapEnds()
@@ -139,7 +162,12 @@ extension EventLoop {
     /// - Returns: whether there was something.
     @discardableResult
     private func takeInbox() -> Bool {
-        let items = inbox.drain()
+        guard inbox.mayHaveItems else { return false }
+        // Out of the state, since what is called may look at it.
+        var items: [InboxItem] = []
+        swap(&items, &state.pointee.inboxBuffer)
+        inbox.drain(into: &items)
+        let isEmpty = items.isEmpty
         for item in items {
             switch item {
             case .job(let job): state.pointee.ready.append(job)
@@ -147,7 +175,10 @@ extension EventLoop {
             case .call(let body): runCallback(kind: .callback, body)
             }
         }
-        return !items.isEmpty
+        // What a flood has grown to does not stay.
+        items.removeAll(keepingCapacity: items.capacity <= 1_024)
+        swap(&items, &state.pointee.inboxBuffer)
+        return !isEmpty
     }
 
     private func realTimeout() -> Int64 {

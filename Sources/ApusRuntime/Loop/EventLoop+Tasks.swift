@@ -1,5 +1,3 @@
-import Synchronization
-
 extension EventLoop {
     /// The tasks of this loop: asyncio's `all_tasks`, `print_call_graph` and `python -m asyncio pstree`. From anywhere.
     ///
@@ -41,27 +39,30 @@ extension EventLoop {
         caller?.beginExternalWork()
         defer { caller?.endExternalWork() }
         // A thread, since the loop that is asked may be the one whose timers everybody uses.
-        let end = BlockingOutcome<Void>()
+        let end = BlockingEnd()
         try startThread(name: "apus-tasks") {
-            if end.wait(timeout: timeout) == nil { answer.give(.late) }
+            if !end.wait(timeout: timeout) { answer.give(.late) }
         }
-        defer { end.fill(.success(())) }
-        return try await withTaskCancellationHandler {
-            post(
-                .call {
-                    // What a closed loop is sent runs on another's thread.
-                    guard self.isCurrent, self.closedError == nil else { return answer.give(.closed) }
-                    answer.give(.tasks(TaskSnapshot.take(self)))
-                }
-            )
-            switch await answer.wait() {
-            case .tasks(let list): return list
-            case .closed: throw LoopError.closed(name)
-            case .cancelled: throw CancellationError()
-            case .late: throw LoopError.unresponsive(name, after: timeout)
+        defer { end.comes() }
+        // Before anything that may suspend: the handler's closure runs on Swift's pool when an actor calls, and where that is busy the time
+        // would be over before the loop was asked.
+        post(
+            .call {
+                // What a closed loop is sent runs on another's thread.
+                guard self.isCurrent, self.closedError == nil else { return answer.give(.closed) }
+                answer.give(.tasks(TaskSnapshot.take(self)))
             }
+        )
+        let outcome = await withTaskCancellationHandler {
+            await answer.wait()
         } onCancel: {
             answer.give(.cancelled)
+        }
+        switch outcome {
+        case .tasks(let list): return list
+        case .closed: throw LoopError.closed(name)
+        case .cancelled: throw CancellationError()
+        case .late: throw LoopError.unresponsive(name, after: timeout)
         }
     }
 }
@@ -78,7 +79,7 @@ private final class TaskAnswer: Sendable {
         var waiter: UnsafeContinuation<Outcome, Never>?
     }
 
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
 
     func give(_ outcome: Outcome) {
         let waiter = state.withLock { state in

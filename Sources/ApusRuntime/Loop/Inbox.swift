@@ -52,14 +52,14 @@ struct Inbox: ~Copyable, Sendable {
     var mayHaveItems: Bool { hasItems.load(ordering: .acquiring) }
 
     /// Takes everything that was left. Whoever takes something is awake.
-    func drain() -> [InboxItem] {
-        guard mayHaveItems else { return [] }
-        return state.withLock { state in
+    ///
+    /// - Parameter items: empty. Its memory is what others leave their items in next.
+    func drain(into items: inout [InboxItem]) {
+        guard mayHaveItems else { return }
+        state.withLock { state in
             hasItems.store(false, ordering: .releasing)
             state.isSleeping = false
-            var items: [InboxItem] = []
             swap(&items, &state.items)
-            return items
         }
     }
 

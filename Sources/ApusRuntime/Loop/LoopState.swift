@@ -6,6 +6,8 @@ struct LoopState: ~Copyable {
     var timers = TimerQueue()
     var descriptors = DescriptorTable()
     var events = ContiguousArray<SelectorEvent>()
+    /// What the inbox's items are taken out in: empty, but for its memory.
+    var inboxBuffer: [InboxItem] = []
     /// The registrations of ``IOHandle``s, by descriptor: whoever gets the same number from the system later ends them.
     var handles: [Int32: UInt64] = [:]
     /// The clock as of the last poll, in nanoseconds.

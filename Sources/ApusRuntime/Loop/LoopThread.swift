@@ -1,5 +1,4 @@
 import CApus
-import Synchronization
 
 /// A loop on a thread of its own, until it is told to end: one member of a ``LoopGroup``.
 final class LoopThread: Sendable {
@@ -9,7 +8,7 @@ final class LoopThread: Sendable {
     }
 
     let loop: EventLoop
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
 
     init(_ options: EventLoop.Options) throws(LoopError) {
         loop = try EventLoop(options)

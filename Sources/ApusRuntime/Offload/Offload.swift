@@ -19,11 +19,14 @@ import Synchronization
 /// to its end on its thread, and its result is dropped. So return an object that releases what it owns, never a bare descriptor.
 /// A call that looks at `Task.isCancelled` can end early; an error that it throws then, other than `CancellationError`, goes to
 /// ``EventLoop/Options/exceptionHandler``. To wait for a call that has begun: ``offload(to:cancellation:_:)``.
+@inlinable  // for the type of the value: see OffloadedCall
 public func offload<Success: Sendable>(
     to pool: OffloadPool = .blocking,
     _ body: @escaping @Sendable () throws -> Success
 ) async throws -> Success {
-    try await perform(body, on: pool.threads, .abandon)
+    let call = OffloadedFunction(body, on: pool)
+    try await call.perform(.abandon)
+    return try call.result()
 }
 
 /// Runs a blocking function on a thread of `pool`, and says what cancelling does to it.
@@ -48,38 +51,15 @@ public func offload<Success: Sendable>(
 /// Cancel safety: with `.abandon` as ``offload(to:_:)``. With `.cooperative` a call that has not begun never runs, and one that has begun
 /// is awaited, and gives its result or its error: nothing is dropped. A body that does not look whether it was cancelled holds its task,
 /// and with it whatever waits for the task: a `withTimeout`, or the end of the loop.
+@inlinable
 public func offload<Success: Sendable>(
     to pool: OffloadPool = .blocking,
     cancellation: OffloadCancellation,
     _ body: @escaping @Sendable () throws -> Success
 ) async throws -> Success {
-    try await perform(body, on: pool.threads, cancellation)
-}
-
-/// Inlined: each async function on the way takes a frame from the task's allocator.
-@inline(__always)
-private func perform<Success: Sendable>(
-    _ body: @escaping @Sendable () throws -> Success,
-    on pool: ThreadPool,
-    _ cancellation: OffloadCancellation
-) async throws -> Success {
-    try Task.checkCancellation()
-    let loop = EventLoop.current
-    try loop?.checkOpen()
-    try pool.admit()
-    let call = OffloadedCall(body, on: pool)
-    loop?.beginExternalWork()
-    defer { loop?.endExternalWork() }
-    // A task, since a task carries the caller's task-local values, and tells the body that it was cancelled.
-    let task = EventLoop.startTask(on: pool, call.run)
-    if let loop, loop.runsCurrentTask { loop.awaitsCall() }
-    let result = await withTaskCancellationHandler {
-        await withUnsafeContinuation { call.wait($0) }
-    } onCancel: {
-        call.cancel(cancellation, on: loop)
-        task.cancel()
-    }
-    return try result.get()
+    let call = OffloadedFunction(body, on: pool)
+    try await call.perform(cancellation)
+    return try call.result()
 }
 
 /// An asynchronous closure needs no thread.

@@ -1,77 +1,174 @@
-import Synchronization
-
 /// One offloaded call, between the task that waits and the thread that works.
-final class OffloadedCall<Success: Sendable>: Sendable {
-    typealias Outcome = Result<Success, any Error>
-    typealias Body = @Sendable () throws -> Success
-    typealias Waiter = UnsafeContinuation<Outcome, Never>
+///
+/// All but the function and its value is the same for all types, and is here: code for all types asks the runtime for the metadata of
+/// each of them at every step, which was half of what an empty call cost.
+// @unchecked: `refusal` is written under the lock and read by who has been resumed afterwards.
+@usableFromInline
+class OffloadedCall: @unchecked Sendable {
+    typealias Waiter = UnsafeContinuation<Void, Never>
 
     private enum State {
-        case idle(Body)
-        case waiting(Waiter, body: Body?)
+        case idle
+        case waiting(Waiter, hasBegun: Bool)
         /// The body runs, and nobody waits yet.
         case running
         /// The body runs, and nobody waits any more: an error goes to the loop's handler.
         case abandoned(EventLoop?)
-        case finished(Outcome)
+        case finished
         /// The outcome was taken; or the call was given up before it began.
         case over
     }
 
-    private let state: Mutex<State>
-    // unowned(unsafe): pools live as long as the process.
-    private unowned(unsafe) let pool: ThreadPool
+    private let lock = FutexLock()
+    // Two threads never have it at once, which the runtime's check would not see.
+    @exclusivity(unchecked) private final var state = State.idle
 
-    init(_ body: @escaping Body, on pool: ThreadPool) {
-        state = Mutex(.idle(body))
-        self.pool = pool
+    @inline(__always)
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return body(&state)
     }
 
-    /// The thread's side. Runs once.
-    @Sendable
-    func run() {
-        let body: Body? = state.withLock { state in
+    // unowned(unsafe): pools live as long as the process.
+    private unowned(unsafe) let pool: ThreadPool
+    /// Why there is no outcome.
+    private var refusal: (any Error)?
+
+    @usableFromInline
+    init(on pool: OffloadPool) { self.pool = pool.threads }
+
+    /// Runs the function, and keeps what it returns or throws. At most once.
+    ///
+    /// - Returns: what it threw.
+    @usableFromInline
+    func execute() -> (any Error)? { nil }
+
+    /// Lets go of a function that will not run.
+    @usableFromInline
+    func dropFunction() {}
+
+    // MARK: The caller's side
+
+    /// Gives the call to the pool, and waits for its end. Without an error there is an outcome.
+    @usableFromInline
+    final func perform(_ cancellation: OffloadCancellation) async throws {
+        try Task.checkCancellation()
+        let loop = EventLoop.current
+        try loop?.checkOpen()
+        try pool.admit()
+        loop?.beginExternalWork()
+        defer { loop?.endExternalWork() }
+        // A task, since a task carries the caller's task-local values, and tells the body that it was cancelled.
+        let task = EventLoop.start(self, on: pool)
+        if let loop, loop.runsCurrentTask { loop.awaitsCall() }
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { wait($0) }
+        } onCancel: {
+            cancel(cancellation, on: loop)
+            task.cancel()
+        }
+        if let refusal { throw refusal }
+    }
+
+    private func wait(_ waiter: Waiter) {
+        let isOver = withState { state in
             switch state {
-            case .idle(let body):
-                state = .running
-                return body
-            case .waiting(let waiter, let body):
-                state = .waiting(waiter, body: nil)
-                return body
-            case .running, .abandoned, .finished, .over:
-                return nil
+            case .idle:
+                state = .waiting(waiter, hasBegun: false)
+                return false
+            case .running:
+                state = .waiting(waiter, hasBegun: true)
+                return false
+            case .waiting, .abandoned:
+                refusal = CancellationError()
+                return true
+            case .finished, .over:
+                return true
             }
         }
-        guard let body else {
+        if isOver { waiter.resume() }
+    }
+
+    /// The waiting task was cancelled: before it waits, while it does, or afterwards.
+    ///
+    /// - Parameter loop: hears of an error that the body throws when nobody waits any more.
+    private func cancel(_ cancellation: OffloadCancellation, on loop: EventLoop?) {
+        let (waiter, hasNotBegun): (Waiter?, Bool) = withState { state in
+            switch state {
+            case .idle:
+                state = .over
+                refusal = CancellationError()
+                return (nil, true)
+            case .waiting(let waiter, hasBegun: false):
+                state = .over
+                refusal = CancellationError()
+                return (waiter, true)
+            case .waiting(let waiter, hasBegun: true):
+                if cancellation == .cooperative { return (nil, false) }
+                state = .abandoned(loop)
+                refusal = CancellationError()
+                return (waiter, false)
+            case .running:
+                if cancellation == .abandon { state = .abandoned(loop) }
+                return (nil, false)
+            case .abandoned, .finished, .over:
+                return (nil, false)
+            }
+        }
+        // Outside of the lock: it may release what is the user's. The thread does not touch it any more.
+        if hasNotBegun {
+            dropFunction()
+            pool.givesUpCall()
+        }
+        waiter?.resume()
+    }
+
+    // MARK: The thread's side
+
+    /// Runs once.
+    final func run() {
+        let isWanted = withState { state in
+            switch state {
+            case .idle:
+                state = .running
+                return true
+            case .waiting(let waiter, _):
+                state = .waiting(waiter, hasBegun: true)
+                return true
+            case .running, .abandoned, .finished, .over:
+                return false
+            }
+        }
+        guard isWanted else {
             pool.reachedGivenUpCall()
             return
         }
-        let outcome = pool.isOver ? .failure(OffloadError.shutDown(pool.name)) : Outcome { try body() }
+        let refused = pool.isOver ? OffloadError.shutDown(pool.name) : nil
+        if refused != nil { dropFunction() }
+        let error = refused ?? execute()
         // Before anybody hears of the end: who does may look at the statistics.
         pool.callEnded()
-        // Variables, since a tuple that depends on `Success` is looked up by the runtime each time.
-        var isAbandoned = false
-        var loop: EventLoop?
-        let waiter: Waiter? = state.withLock { state in
+        let (waiter, isAbandoned, loop): (Waiter?, Bool, EventLoop?) = withState { state in
             switch state {
             case .waiting(let waiter, _):
                 state = .over
-                return waiter
+                refusal = refused
+                return (waiter, false, nil)
             case .running, .idle:
-                state = .finished(outcome)
-                return nil
-            case .abandoned(let reporter):
+                state = .finished
+                refusal = refused
+                return (nil, false, nil)
+            case .abandoned(let loop):
                 state = .over
-                isAbandoned = true
-                loop = reporter
-                return nil
+                return (nil, true, loop)
             case .finished, .over:
-                return nil
+                return (nil, false, nil)
             }
         }
         if let waiter {
-            waiter.resume(returning: outcome)
-        } else if isAbandoned, case .failure(let error) = outcome {
+            waiter.resume()
+        } else if isAbandoned, let error {
             EventLoop.reportUnhandled(
                 error,
                 of: "offload(to: \(pool.name))",
@@ -80,52 +177,46 @@ final class OffloadedCall<Success: Sendable>: Sendable {
             )
         }
     }
+}
 
-    /// The waiting task's side.
-    func wait(_ waiter: Waiter) {
-        let outcome: Outcome? = state.withLock { state in
-            switch state {
-            case .idle(let body):
-                state = .waiting(waiter, body: body)
-                return nil
-            case .running:
-                state = .waiting(waiter, body: nil)
-                return nil
-            case .finished(let outcome):
-                state = .over
-                return outcome
-            case .waiting, .abandoned, .over:
-                return .failure(CancellationError())
-            }
-        }
-        if let outcome { waiter.resume(returning: outcome) }
+/// A call with its function, compiled for the type of its value where it is made.
+// @unchecked: the function belongs to the thread that runs it, or to who has given it up before it began; its outcome to the thread, and
+// from the end on to who awaits it.
+@usableFromInline
+final class OffloadedFunction<Success: Sendable>: OffloadedCall, @unchecked Sendable {
+    @usableFromInline typealias Body = @Sendable () throws -> Success
+
+    @usableFromInline var body: Body?
+    @usableFromInline var value: Success?
+    @usableFromInline var error: (any Error)?
+
+    @inlinable
+    init(_ body: @escaping Body, on pool: OffloadPool) {
+        self.body = body
+        super.init(on: pool)
     }
 
-    /// The waiting task was cancelled: before it waits, while it does, or afterwards.
-    ///
-    /// - Parameter loop: hears of an error that the body throws when nobody waits any more.
-    func cancel(_ cancellation: OffloadCancellation, on loop: EventLoop?) {
-        // The body leaves the lock before it is released, which may run code of the user's.
-        let (waiter, unbegun): (Waiter?, Body?) = state.withLock { state in
-            switch state {
-            case .idle(let body):
-                state = .over
-                return (nil, body)
-            case .waiting(let waiter, let body?):
-                state = .over
-                return (waiter, body)
-            case .waiting(let waiter, nil):
-                if cancellation == .cooperative { return (nil, nil) }
-                state = .abandoned(loop)
-                return (waiter, nil)
-            case .running:
-                if cancellation == .abandon { state = .abandoned(loop) }
-                return (nil, nil)
-            case .abandoned, .finished, .over:
-                return (nil, nil)
-            }
+    @inlinable
+    override func execute() -> (any Error)? {
+        guard let body else { return nil }
+        // Its captures go with the call, whoever keeps this.
+        self.body = nil
+        do {
+            value = try body()
+            return nil
+        } catch {
+            self.error = error
+            return error
         }
-        if unbegun != nil { pool.givesUpCall() }
-        waiter?.resume(returning: .failure(CancellationError()))
+    }
+
+    @inlinable
+    override func dropFunction() { body = nil }
+
+    /// What the function returned or threw; after ``perform(_:)`` only.
+    @inlinable
+    func result() throws -> Success {
+        if let value { return value }
+        throw error ?? CancellationError()
     }
 }

@@ -13,7 +13,7 @@ extension ThreadPool {
                 return nil
             }
             let wait = now - first.since
-            guard idle == 0, first.since != 0, wait >= saturationInterval else { return "" }
+            guard idle == 0, wait >= saturationInterval else { return "" }
             let tenths = wait / 100_000_000
             let cancelled = givenUp > 0 ? ", \(givenUp) more were cancelled while they waited" : ""
             return """

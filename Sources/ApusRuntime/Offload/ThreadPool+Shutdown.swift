@@ -1,5 +1,3 @@
-import Synchronization
-
 // The end of a pool, and the end of a loop that has one.
 extension ThreadPool {
     func shutdown(timeout: Duration) async -> Int {
@@ -60,7 +58,7 @@ extension ThreadPool {
 
 /// One who waits until a pool has nothing to do, or no longer.
 final class PoolDrain: Sendable {
-    private let state = Mutex<(waiter: UnsafeContinuation<Void, Never>?, isOver: Bool)>((nil, false))
+    private let state = ForkSafeLock<(waiter: UnsafeContinuation<Void, Never>?, isOver: Bool)>((nil, false))
 
     func wait(_ waiter: UnsafeContinuation<Void, Never>) {
         let isOver = state.withLock { state in

@@ -6,14 +6,18 @@ import Synchronization
 
 /// Threads that appear when there is work and leave when there is none, as a task executor.
 ///
-/// Why a condition variable of pthread's and not `Mutex`: idle threads wait with a deadline.
-// @unchecked: everything mutable is guarded by `mutex`, which Swift's checker cannot see.
+/// A thread without work sits in a seat of its own and is called by name, the one that sat down last first: its caches are warm, and those
+/// below it may leave when nobody has needed them for a while. It is given its job there, so that it need not come to the queue for it.
+// @unchecked: everything mutable is guarded by `mutex`, which Swift's checker cannot see. A seat's job is its caller's until the call, and
+// its thread's afterwards.
 final class ThreadPool: TaskExecutor, @unchecked Sendable {
     struct QueuedJob {
         var job: UnownedJob
-        /// Since when it waits; 0 if it found a thread free.
+        /// Since when it waits.
         var since: Int64
     }
+
+    typealias Seat = UnsafeMutablePointer<apus_seat>
 
     let name: String
     let maximumThreads: Int
@@ -28,16 +32,15 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
     private static let minimumGivenUp = 1024
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    /// Empty as long as a thread is idle.
     var queue = Deque<QueuedJob>()
     var threads = 0
-    var idle = 0
+    /// The idle threads, in the order in which they sat down.
+    private(set) var seats: [Seat] = []
+    /// One more that is idle, and looks at its seat before it sleeps there.
+    private var looking: Seat?
     /// Threads in the middle of a call.
     private var busy = 0
-    /// One of the idle threads, no more, looks at `hasWork` before it sleeps.
-    private var isSpinning = false
-    /// Whether the queue holds something: lets a thread look without the lock.
-    private let hasWork = Atomic(false)
     /// Calls admitted that have not begun and were not given up. For a moment less than it should be when a thread takes a call that was
     /// given up, and has not noticed yet.
     var waiting = 0
@@ -62,7 +65,7 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
     var owners = 0
     /// The fork after which the pool's threads are there: a child process has none of its parent's.
     private let forkEpoch = Atomic(apus_fork_epoch())
-    private static let forkLock = Mutex(())
+    private static let forkLock = ForkSafeLock(())
 
     init(
         name: String,
@@ -79,7 +82,7 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
         self.logger = logger
         self.isProcessWide = isProcessWide
         self.saturationInterval = saturationInterval.clampedNanoseconds
-        initializeLocks()
+        pthread_mutex_init(mutex, nil)
         // Tasks hold their executor unowned, and its threads may be anywhere: pools live as long as the process.
         _ = Unmanaged.passRetained(self)
     }
@@ -139,16 +142,27 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
             pthread_mutex_unlock(mutex)
             return job.runSynchronously(on: asUnownedTaskExecutor())
         }
-        // Only who has to wait looks at the clock.
-        queue.append(QueuedJob(job: job, since: queue.count < idle ? 0 : apus_monotonic_now()))
-        // The one that looks around takes one call without being woken.
-        let looking = isSpinning ? 1 : 0
-        let wakes = idle > looking && queue.count > looking
-        hasWork.store(true, ordering: .releasing)
+        guard let seat = takeSeat() else {
+            queue.append(QueuedJob(job: job, since: apus_monotonic_now()))
+            pthread_mutex_unlock(mutex)
+            return
+        }
+        take(1)
+        busy += 1
         pthread_mutex_unlock(mutex)
-        // After the lock is free: the thread that wakes takes it at once.
-        if wakes { pthread_cond_signal(condition) }
+        // After the lock is free: the thread that wakes takes it at the end of its job.
+        apus_seat_call(seat, unsafeBitCast(job, to: UnsafeMutableRawPointer.self))
     }
+
+    /// The idle thread to call: the one that is awake, or the one that fell asleep last. Under the lock.
+    private func takeSeat() -> Seat? {
+        guard let awake = looking else { return seats.popLast() }
+        looking = nil
+        return awake
+    }
+
+    /// Threads without work. Under the lock.
+    var idle: Int { seats.count + (looking == nil ? 0 : 1) }
 
     /// A call was cancelled before it began: its place is free. Its job stays in the queue until a thread comes to it, since only the
     /// runtime could take it out.
@@ -191,57 +205,90 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
             over.store(true, ordering: .releasing)
             let jobs = queue.map(\.job)
             queue = []
-            hasWork.store(false, ordering: .relaxed)
             take(jobs.count)
             return (jobs, unfinished)
         }
     }
 
-    func wakeAll() { pthread_cond_broadcast(condition) }
+    /// Has the idle threads look whether they may leave.
+    func wakeAll() {
+        let idle = withLock {
+            defer { seats = [] }
+            return seats
+        }
+        for seat in idle { apus_seat_call(seat, nil) }
+    }
 
     // MARK: Threads
 
     private func work() {
         let executor = asUnownedTaskExecutor()
+        let seat = Seat.allocate(capacity: 1)
+        defer { seat.deallocate() }
         var spin = SpinWindow()
         pthread_mutex_lock(mutex)
         while true {
+            let job: UnownedJob
             if let next = queue.popFirst() {
-                hasWork.store(!queue.isEmpty, ordering: .relaxed)
                 take(1)
                 busy += 1
-                if next.since != 0 { longestWait = max(longestWait, apus_monotonic_now() &- next.since) }
-                pthread_mutex_unlock(mutex)
-                next.job.runSynchronously(on: executor)
-                pthread_mutex_lock(mutex)
-                busy -= 1
-                if !drains.isEmpty { tellDrains() }
-                spin.open(at: apus_monotonic_now())
-                continue
-            }
-            // Whoever was admitted counts on the threads that were there.
-            if isShutDown, waiting <= idle { break }
-            idle += 1
-            if !isSpinning, spin.isOpen {
-                isSpinning = true
-                pthread_mutex_unlock(mutex)
-                let hasFound = spin.spin { hasWork.load(ordering: .acquiring) }
-                pthread_mutex_lock(mutex)
-                isSpinning = false
-                if hasFound || !queue.isEmpty {
-                    idle -= 1
+                longestWait = max(longestWait, apus_monotonic_now() &- next.since)
+                job = next.job
+            } else {
+                // Whoever was admitted counts on the threads that were there.
+                if isShutDown, waiting <= idle { break }
+                guard sitDown(seat, &spin) else {
+                    if waiting <= idle { break }
                     continue
                 }
+                // Nil if it was woken for the pool's end.
+                guard let given = seat.pointee.job else { continue }
+                job = unsafeBitCast(given, to: UnownedJob.self)
             }
-            var deadline = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &deadline)
-            deadline.tv_sec += Int(idleNanoseconds / 1_000_000_000)
-            let error = pthread_cond_timedwait(condition, mutex, &deadline)
-            idle -= 1
-            if error == ETIMEDOUT, queue.isEmpty, waiting <= idle { break }
+            pthread_mutex_unlock(mutex)
+            job.runSynchronously(on: executor)
+            pthread_mutex_lock(mutex)
+            busy -= 1
+            if !drains.isEmpty { tellDrains() }
+            spin.open(at: apus_monotonic_now())
         }
         threads -= 1
         pthread_mutex_unlock(mutex)
+    }
+
+    /// Waits in `seat` until somebody calls, or for the time after which an idle thread leaves. Under the lock, which it leaves meanwhile.
+    ///
+    /// - Returns: whether it was called. Who calls has taken the seat away, and counted the job that is in it.
+    private func sitDown(_ seat: Seat, _ spin: inout SpinWindow) -> Bool {
+        apus_seat_take(seat)
+        if looking == nil, spin.isOpen {
+            looking = seat
+            pthread_mutex_unlock(mutex)
+            let isCalled = spin.spin { apus_seat_is_called(seat) }
+            pthread_mutex_lock(mutex)
+            if isCalled { return true }
+            if looking == seat {
+                looking = nil
+                // It may have come while this thread had no seat in which it could be woken.
+                if isShutDown { return true }
+                seats.append(seat)
+            }
+        } else {
+            seats.append(seat)
+        }
+        pthread_mutex_unlock(mutex)
+        let isCalled = apus_seat_sleep(seat, idleNanoseconds)
+        pthread_mutex_lock(mutex)
+        if isCalled { return true }
+        if let index = seats.lastIndex(of: seat) {
+            seats.remove(at: index)
+            return false
+        }
+        // Somebody has just taken the seat, and is about to call.
+        pthread_mutex_unlock(mutex)
+        while !apus_seat_sleep(seat, idleNanoseconds) {}
+        pthread_mutex_lock(mutex)
+        return true
     }
 
     /// Under the lock, which it leaves meanwhile: resuming runs code of the runtime's.
@@ -274,27 +321,18 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
 
     // MARK: Fork
 
-    private func initializeLocks() {
-        pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        pthread_condattr_init(&attributes)
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(condition, &attributes)
-        pthread_condattr_destroy(&attributes)
-    }
-
     /// In the child of a fork: the threads are gone, and one of them may have held the lock.
     private func startAfresh() {
         Self.forkLock.withLock { _ in
             guard forkEpoch.load(ordering: .acquiring) != apus_fork_epoch() else { return }
-            initializeLocks()
+            pthread_mutex_init(mutex, nil)
             queue = []
-            (threads, idle, busy, waiting, givenUp) = (0, 0, 0, 0, 0)
+            (threads, busy, waiting, givenUp) = (0, 0, 0, 0)
             (taken, endedUnbegun, rejected, longestWait, owners) = (0, 0, 0, 0, 0)
             ended.store(0, ordering: .relaxed)
-            (isSpinning, isWatched) = (false, false)
+            (seats, looking) = ([], nil)
+            isWatched = false
             drains = []
-            hasWork.store(false, ordering: .relaxed)
             forkEpoch.store(apus_fork_epoch(), ordering: .releasing)
         }
     }

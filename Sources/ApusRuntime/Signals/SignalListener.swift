@@ -1,7 +1,6 @@
 import CApus
 import Glibc
 import Logging
-import Synchronization
 
 /// One listener to signals: an eventfd that the process's signal handler writes to, watched by one loop, and a queue.
 ///
@@ -23,7 +22,7 @@ final class SignalListener: DescriptorWatcher, Sendable {
     private let eventDescriptor: Int32
     // Made to be used by several threads at once; its address never changes.
     private nonisolated(unsafe) let slot: OpaquePointer
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
 
     init(_ signals: [Signal], on loop: EventLoop) throws(LoopError) {
         try loop.checkOpen()

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Holds tasks back until a number of them have come: asyncio's `Barrier`.
 ///
 /// ```swift
@@ -21,7 +19,7 @@ public final class AsyncBarrier: Sendable {
 
     /// How many tasks it takes.
     public let parties: Int
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
 
     /// - Parameter parties: at least 1.
     /// - Throws: ``SyncError`` `.invalidArgument`.

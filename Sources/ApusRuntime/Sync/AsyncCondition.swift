@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Lets tasks that hold a lock wait for a change that another task makes under the same lock: asyncio's `Condition`.
 ///
 /// ```swift
@@ -18,7 +16,7 @@ import Synchronization
 public final class AsyncCondition: Sendable {
     /// The lock; other conditions may share it.
     public let lock: AsyncLock
-    private let waiters = Mutex(WaitList<Void>())
+    private let waiters = ForkSafeLock(WaitList<Void>())
 
     /// - Parameter lock: of one's own if none is given.
     public init(lock: AsyncLock = AsyncLock()) { self.lock = lock }

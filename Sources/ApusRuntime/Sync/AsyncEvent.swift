@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Something that has happened or not, and that any number of tasks wait for: asyncio's `Event`.
 ///
 /// ```swift
@@ -18,7 +16,7 @@ public final class AsyncEvent: Sendable {
         var waiters = WaitList<Void>()
     }
 
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
 
     public init() {}
 

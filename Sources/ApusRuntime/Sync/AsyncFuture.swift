@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A value that comes later, once, and that any number of tasks wait for: asyncio's `Future`, and what `loop.create_future()` makes.
 ///
 /// For what is not a task: an answer that another connection will bring, a callback of a C library. A task's own value is
@@ -26,7 +24,7 @@ public final class AsyncFuture<Success: Sendable>: Sendable {
     /// The name given at the beginning: reports show it.
     public let name: String?
     private let loop: EventLoop?
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
 
     /// - Parameter name: shown in the report of an error that nobody received.
     public init(name: String? = nil) {

@@ -1,5 +1,3 @@
-public import Synchronization
-
 /// Hands elements from tasks to tasks, with a bound: asyncio's `Queue`, `LifoQueue` and `PriorityQueue`.
 ///
 /// ```swift
@@ -31,7 +29,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
 
     /// How many elements it holds at most.
     public let limit: Int
-    @usableFromInline let state: Mutex<QueueState<Element>>
+    @usableFromInline let state: ForkSafeLock<QueueState<Element>>
 
     /// - Parameters:
     ///   - limit: elements; at least 1. There are no queues without a bound: who wants one states a number that is never reached.
@@ -45,7 +43,7 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
             )
         }
         self.limit = limit
-        state = Mutex(QueueState(limit: limit, stored: order.makeStorage?()))
+        state = ForkSafeLock(QueueState(limit: limit, stored: order.makeStorage?()))
     }
 
     // MARK: Looking

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A number of permits, and the tasks that wait for one in their order: what locks, semaphores and limiters are made of.
 ///
 /// A permit that comes back goes directly to the first who waits, and nobody who comes later can take it: strict FIFO. So there is
@@ -12,9 +10,9 @@ final class PermitPool: Sendable {
         var waiters = WaitList<Void>()
     }
 
-    private let state: Mutex<State>
+    private let state: ForkSafeLock<State>
 
-    init(_ permits: Int) { state = Mutex(State(available: permits, total: permits)) }
+    init(_ permits: Int) { state = ForkSafeLock(State(available: permits, total: permits)) }
 
     var available: Int { state.withLock { max(0, $0.available) } }
     var held: Int { state.withLock { $0.total - $0.available } }

@@ -1,5 +1,4 @@
 import DequeModule
-import Synchronization
 
 /// The results of ``asCompleted(_:limit:timeout:discard:_:consume:)``, in the order in which they come.
 ///
@@ -45,7 +44,7 @@ public final class Completions<Success: Sendable>: AsyncSequence, Sendable {
     private let count: Int
     private let limit: Int
     private let timeout: Duration?
-    private let state = Mutex(State())
+    private let state = ForkSafeLock(State())
 
     init(count: Int, limit: Int, timeout: Duration?) {
         self.count = count

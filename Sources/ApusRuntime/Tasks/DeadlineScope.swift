@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The deadline of a ``withDeadline(_:_:)`` body: asyncio's `Timeout` object. Safe from any thread, and harmless after its scope's end.
 public final class DeadlineScope: Sendable {
     private struct State {
@@ -15,32 +13,40 @@ public final class DeadlineScope: Sendable {
 
     private let loop: EventLoop
     private let beginning: LoopClock.Instant
-    private let state: Mutex<State>
+    private let lock = FutexLock()
+    // Guarded by `lock`, which the compiler's check and the runtime's would not see.
+    @exclusivity(unchecked) private nonisolated(unsafe) var state = State()
+
+    @inline(__always)
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return body(&state)
+    }
     /// The child, between ``begin()`` and ``end()``. A lock of its own, since cancelling runs handlers of the user's, and those may
     /// ask this scope.
-    private let task = Mutex<CancellableTask?>(nil)
+    private let taskLock = FutexLock()
+    @exclusivity(unchecked) private nonisolated(unsafe) var task: CancellableTask?
 
     init(until deadline: LoopClock.Instant?) {
         loop = EventLoop.keepingTime
         beginning = loop.clock.now
-        state = Mutex(State())
         if let deadline { setDeadline(deadline, now: beginning) }
     }
 
     init(after duration: Duration) {
         loop = EventLoop.keepingTime
         beginning = loop.clock.now
-        state = Mutex(State())
         setDeadline(beginning.advanced(by: duration), now: beginning)
     }
 
     // MARK: For the body
 
     /// When the body is cancelled, or was; nil if it is not.
-    public var deadline: LoopClock.Instant? { state.withLock { $0.deadline } }
+    public var deadline: LoopClock.Instant? { withState { $0.deadline } }
 
     /// Whether the deadline came before the body's end, and cancelled it.
-    public var hasExpired: Bool { state.withLock { $0.hasExpired } }
+    public var hasExpired: Bool { withState { $0.hasExpired } }
 
     /// Moves the deadline: asyncio's `Timeout.reschedule`.
     ///
@@ -62,24 +68,26 @@ public final class DeadlineScope: Sendable {
     // MARK: For the scoped function
 
     /// From the beginning to the deadline.
-    var duration: Duration { state.withLock { $0.deadline }.map { beginning.duration(to: $0) } ?? .zero }
+    var duration: Duration { withState { $0.deadline }.map { beginning.duration(to: $0) } ?? .zero }
 
     /// Called by the child, first.
     func begin() {
         withUnsafeCurrentTask { current in
             let current = CancellableTask(current)
-            task.withLock { task in
-                task = current
-                // Expired before the child began: there are no handlers yet.
-                if hasExpired { current?.cancel() }
-            }
+            taskLock.lock()
+            defer { taskLock.unlock() }
+            task = current
+            // Expired before the child began: there are no handlers yet.
+            if hasExpired { current?.cancel() }
         }
     }
 
     /// Called by the child, last: from now on nothing expires.
     func end() {
-        task.withLock { $0 = nil }
-        let timer = state.withLock { state in
+        taskLock.lock()
+        task = nil
+        taskLock.unlock()
+        let timer = withState { state in
             state.isOver = true
             defer { state.timer = nil }
             return state.timer
@@ -99,7 +107,7 @@ public final class DeadlineScope: Sendable {
 
     @discardableResult
     private func setDeadline(_ deadline: LoopClock.Instant?, now: LoopClock.Instant) -> Bool {
-        let (isMoved, expires) = state.withLock { state in
+        let (isMoved, expires) = withState { state in
             guard !state.hasExpired, !state.isOver else { return (false, false) }
             state.deadline = deadline
             if let deadline, deadline <= now {
@@ -125,7 +133,7 @@ public final class DeadlineScope: Sendable {
 
     private func fire(_ generation: Int) {
         let now = loop.clock.now
-        let expires = state.withLock { state in
+        let expires = withState { state in
             guard !state.isOver, state.generation == generation, let deadline = state.deadline else { return false }
             state.timer = nil
             if deadline <= now {
@@ -144,7 +152,11 @@ public final class DeadlineScope: Sendable {
         state.timer = nil
     }
 
-    private func cancelTask() { task.withLock { $0?.cancel() } }
+    private func cancelTask() {
+        taskLock.lock()
+        defer { taskLock.unlock() }
+        task?.cancel()
+    }
 }
 
 extension EventLoop {

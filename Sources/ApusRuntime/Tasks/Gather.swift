@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Runs `body` for every element at once, and returns the results in the elements' order: asyncio's `gather`.
 ///
 /// ```swift
@@ -149,7 +147,7 @@ private func gatherInGroups<Elements: Sequence, Success: Sendable>(
 
 /// One child's place in a tuple.
 private final class Place<Success: Sendable>: Sendable {
-    private let value = Mutex<Success?>(nil)
+    private let value = ForkSafeLock<Success?>(nil)
 
     func fill(_ body: @Sendable () async throws -> Success) async throws {
         let result = try await body()

@@ -16,8 +16,17 @@ extension LoopTask {
     /// - Throws: what the task throws; ``TimeoutError``; ``LoopError`` `.wouldDeadlock` on the loop's own thread, or on that of a
     ///   ``EventLoop/Runner`` that is not running, `.loopForked` in a forked child.
     @available(*, noasync, message: "wait blocks its thread. From asynchronous code write: try await task.value")
+    @inlinable
     public func wait(timeout: Duration? = nil) throws -> Success {
-        let loop = record.loop
+        try record.waitForEnd(timeout: timeout)
+        return try record.result()
+    }
+}
+
+extension TaskRecord {
+    /// Blocks this thread until the task has ended.
+    @usableFromInline
+    final func waitForEnd(timeout: Duration?) throws {
         if loop.isForked { throw LoopError.forked(loop.name) }
         if loop.isCurrent {
             throw LoopError(
@@ -26,31 +35,19 @@ extension LoopTask {
                     + "In asynchronous code await the task's `value`; in a callback, spawn a task that does."
             )
         }
-        if loop.restingThread.load(ordering: .relaxed) == apus_gettid() {
+        let resting = loop.restingThread.load(ordering: .relaxed)
+        if resting != 0, resting == apus_gettid() {
             throw LoopError(
                 .wouldDeadlock,
                 "wait() was called between two runs of event loop “\(loop.name)”, on the thread that is to run the task. "
                     + "Run the loop instead: `try runner.run { try await task.value }`."
             )
         }
-        // Usual, where the loop was awake and the task is short.
-        guard let result = record.outcome ?? outcome(on: loop).wait(timeout: timeout) else {
-            throw TimeoutError(duration: timeout ?? .zero)
-        }
-        record.received()
-        return try result.get()
-    }
-
-    /// One for all threads that wait, however often they ask. The task fills it with its last breath.
-    private func outcome(on loop: EventLoop) -> BlockingOutcome<Success> {
-        let (outcome, isNew) = blockingOutcome.withLock { stored in
-            if let stored { return (stored, false) }
-            let new = BlockingOutcome<Success>(loop.waitSpin)
-            stored = new
-            return (new, true)
-        }
-        // It may have ended meanwhile.
-        if isNew, !record.add(outcome), let result = record.outcome { outcome.fill(result) }
-        return outcome
+        if hasEnded { return }
+        let end = timeout.map { apus_monotonic_now().addingClamped(max(0, $0.clampedNanoseconds)) } ?? .max
+        // Usual, where the loop is awake and the task is short: needs no place to sleep in.
+        loop.waitSpin.spin(until: end) { hasEnded }
+        guard !hasEnded, let blockingEnd else { return }
+        if !blockingEnd.wait(until: end) { throw TimeoutError(duration: timeout ?? .zero) }
     }
 }

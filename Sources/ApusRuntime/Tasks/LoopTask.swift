@@ -1,5 +1,3 @@
-public import Synchronization
-
 /// A task that ``EventLoop/spawn(name:_:)`` started.
 ///
 /// The loop keeps the task alive, whether or not the handle is kept. If the task ends with an error, and the handle is gone
@@ -7,8 +5,6 @@ public import Synchronization
 public final class LoopTask<Success: Sendable>: Sendable {
     @usableFromInline let task: Task<Success, any Error>
     @usableFromInline let record: ValueRecord<Success>
-    /// Where threads wait: made by the first ``wait(timeout:)``.
-    @usableFromInline let blockingOutcome = Mutex<BlockingOutcome<Success>?>(nil)
 
     @inlinable
     init(_ task: Task<Success, any Error>, _ record: ValueRecord<Success>) {

@@ -29,7 +29,7 @@ extension EventLoop {
                 return value
             } catch {
                 self.ended(id, tracking)
-                record.failed(with: error)
+                record.finished(error)
                 throw error
             }
         }
@@ -54,18 +54,31 @@ extension EventLoop {
     package func hop<Success: Sendable>(
         _ body: @escaping @Sendable () async throws -> Success
     ) async throws -> Success {
-        if isForked { throw LoopError.forked(name) }
-        let creation = options.debug ? TaskCreation() : nil
-        let task = Task(executorPreference: self) {
-            guard let creation else { return try await body() }
-            let tracking = self.track(creation, name: "hop")
-            defer { tracking.end() }
-            return try await body()
-        }
+        let task = try startHop(body)
         return try await withTaskCancellationHandler {
             try await task.value
         } onCancel: {
             task.cancel()
+        }
+    }
+
+    /// Starts the task of a ``hop(_:)``, which its caller awaits and cancels.
+    func startHop<Success: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Success
+    ) throws -> Task<Success, any Error> {
+        if isForked { throw LoopError.forked(name) }
+        return options.debug ? trackedHop(body) : Task(executorPreference: self, operation: body)
+    }
+
+    @inline(never)
+    private func trackedHop<Success: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Success
+    ) -> Task<Success, any Error> {
+        let creation = TaskCreation()
+        return Task(executorPreference: self) {
+            let tracking = self.track(creation, name: "hop")
+            defer { tracking.end() }
+            return try await body()
         }
     }
 
@@ -114,6 +127,11 @@ extension EventLoop {
         _ body: @escaping @Sendable () -> Success
     ) -> Task<Success, Never> {
         Task(executorPreference: executor) { body() }
+    }
+
+    /// The same for a call, without a closure around it.
+    static func start(_ call: OffloadedCall, on pool: ThreadPool) -> Task<Void, Never> {
+        Task(executorPreference: pool) { call.run() }
     }
 
     @usableFromInline

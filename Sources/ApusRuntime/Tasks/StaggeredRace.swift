@@ -1,5 +1,4 @@
 import CApus
-import Synchronization
 
 /// Runs `attempt` for one element after the other, and returns the first value: the next begins beside those that run when `delay`
 /// has passed, or at once when the last one begun has failed. RFC 8305 §5 ("happy eyeballs"); asyncio's `staggered_race`.
@@ -86,7 +85,7 @@ public func staggeredRace<Elements: Sequence, Success: Sendable>(
 private final class Pacer: Sendable {
     private let delay: Duration
     private let loop: EventLoop?
-    private let deadline = Mutex(LoopClock.Instant(nanoseconds: 0))
+    private let deadline = ForkSafeLock(LoopClock.Instant(nanoseconds: 0))
 
     init(delay: Duration, loop: EventLoop?) {
         self.delay = delay

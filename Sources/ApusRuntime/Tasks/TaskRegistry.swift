@@ -12,7 +12,7 @@ struct TaskRegistry: ~Copyable, Sendable {
         var tracked: [UInt64: TrackedTask] = [:]
     }
 
-    private let tables = Mutex(Tables())
+    private let tables = ForkSafeLock(Tables())
 
     var count: Int { tables.withLock { $0.records.count } }
 
@@ -92,8 +92,8 @@ class TaskRecord: @unchecked Sendable {
         var isReceived = false
         var isAbandoned = false
         var waiters: [UnsafeContinuation<Void, Never>] = []
-        /// Where threads wait for the value.
-        var blocked: (any BlockedThreads)?
+        /// Where threads wait for the end: made by the first that has to sleep.
+        var blocked: BlockingEnd?
         /// Who else wants to see the end, and how often.
         var watches: [ObjectIdentifier: (watch: TaskWatch, count: Int)] = [:]
     }
@@ -102,7 +102,19 @@ class TaskRecord: @unchecked Sendable {
     let loop: EventLoop
     /// Debug mode only.
     let creation: TaskCreation?
-    private let state = Mutex(State())
+    private let lock = FutexLock()
+    // Two threads never have it at once, which the runtime's check would not see.
+    @exclusivity(unchecked) private final var state = State()
+
+    @inline(__always)
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return body(&state)
+    }
+
+    /// Whether the end is there: lets a thread look without the lock.
+    private let ended = Atomic(false)
 
     @usableFromInline
     init(name: String?, loop: EventLoop) {
@@ -116,7 +128,7 @@ class TaskRecord: @unchecked Sendable {
     /// - Parameter address: the task's.
     @usableFromInline
     final func started(at address: UInt, cancel: @escaping @Sendable () -> Void) {
-        let isCancelled = state.withLock { state in
+        let isCancelled = withState { state in
             if !state.isFinished {
                 state.cancel = cancel
                 state.address = address
@@ -127,7 +139,7 @@ class TaskRecord: @unchecked Sendable {
     }
 
     final func cancel() {
-        let cancel = state.withLock { state in
+        let cancel = withState { state in
             state.isCancelled = true
             return state.cancel
         }
@@ -135,18 +147,16 @@ class TaskRecord: @unchecked Sendable {
     }
 
     /// Called by the task itself, first: whoever started it may not have got to ``started(at:cancel:)`` yet.
-    final func begins(at address: UInt) { state.withLock { $0.address = address } }
+    final func begins(at address: UInt) { withState { $0.address = address } }
 
     /// The task's address, and what keeps it valid if its end is not up to the loop. Nil before its start and after its end.
     final var living: (address: UInt, owner: (@Sendable () -> Void)?)? {
-        state.withLock { state in state.address == 0 || state.isFinished ? nil : (state.address, state.cancel) }
+        withState { state in state.address == 0 || state.isFinished ? nil : (state.address, state.cancel) }
     }
 
-    /// - Returns: where threads wait: the caller, who has the value, fills it.
-    @discardableResult
     @usableFromInline
-    final func finished(_ error: (any Error)?) -> (any BlockedThreads)? {
-        let (waiters, watches, lost, blocked) = state.withLock { state in
+    final func finished(_ error: (any Error)?) {
+        let (waiters, watches, lost, blocked) = withState { state in
             state.isFinished = true
             state.cancel = nil
             state.error = error
@@ -157,34 +167,47 @@ class TaskRecord: @unchecked Sendable {
             }
             return (state.waiters, state.watches, Self.takeLost(&state), state.blocked)
         }
+        ended.store(true, ordering: .releasing)
+        blocked?.comes()
         for waiter in waiters { waiter.resume() }
         for (watch, count) in watches.values {
             for _ in 0..<count { watch.taskEnded(error) }
         }
         if let lost { report(lost) }
-        return blocked
     }
 
-    /// Whether the task has ended, and what it threw.
-    final var end: (error: (any Error)?, isFinished: Bool) { state.withLock { ($0.error, $0.isFinished) } }
+    /// Whether the task has ended, as seen without the lock.
+    final var hasEnded: Bool { ended.load(ordering: .acquiring) }
 
-    /// Has `blocked` given to who calls ``finished(_:)``. Returns false if that has been called.
-    final func add(_ blocked: any BlockedThreads) -> Bool {
-        state.withLock { state in
-            if !state.isFinished { state.blocked = blocked }
-            return !state.isFinished
+    /// Where threads wait for the end, one for all of them; nil if it is there.
+    final var blockingEnd: BlockingEnd? {
+        withState { state in
+            if state.isFinished { return nil }
+            if let blocked = state.blocked { return blocked }
+            let new = BlockingEnd()
+            state.blocked = new
+            return new
+        }
+    }
+
+    /// Somebody gets what the task has ended with: the error, if it was one.
+    @usableFromInline
+    final func receivedEnd() -> (any Error)? {
+        withState { state in
+            state.isReceived = true
+            return state.error
         }
     }
 
     /// Somebody has the error, or will.
     @usableFromInline
     final func received() {
-        state.withLock { $0.isReceived = true }
+        withState { $0.isReceived = true }
     }
 
     /// The handle is gone: from now on nobody can ask.
     final func abandoned() {
-        let lost = state.withLock { state in
+        let lost = withState { state in
             state.isAbandoned = true
             return Self.takeLost(&state)
         }
@@ -193,7 +216,7 @@ class TaskRecord: @unchecked Sendable {
 
     final func waitUntilFinished() async {
         await withUnsafeContinuation { continuation in
-            let isFinished = state.withLock { state in
+            let isFinished = withState { state in
                 if !state.isFinished { state.waiters.append(continuation) }
                 return state.isFinished
             }
@@ -201,12 +224,12 @@ class TaskRecord: @unchecked Sendable {
         }
     }
 
-    final var isFinished: Bool { state.withLock { $0.isFinished } }
-    final var isCancelled: Bool { state.withLock { $0.isCancelled } }
+    final var isFinished: Bool { withState { $0.isFinished } }
+    final var isCancelled: Bool { withState { $0.isCancelled } }
 
     /// Tells `watch` when the task has ended, at once if it has.
     final func add(_ watch: TaskWatch) {
-        let (isFinished, error) = state.withLock { state in
+        let (isFinished, error) = withState { state in
             if !state.isFinished { state.watches[ObjectIdentifier(watch), default: (watch, 0)].count += 1 }
             return (state.isFinished, state.error)
         }
@@ -214,7 +237,7 @@ class TaskRecord: @unchecked Sendable {
     }
 
     final func remove(_ watch: TaskWatch) {
-        state.withLock { _ = $0.watches.removeValue(forKey: ObjectIdentifier(watch)) }
+        withState { _ = $0.watches.removeValue(forKey: ObjectIdentifier(watch)) }
     }
 
     private static func takeLost(_ state: inout State) -> (any Error)? {
@@ -250,19 +273,14 @@ final class ValueRecord<Success: Sendable>: TaskRecord, @unchecked Sendable {
     @inlinable
     func finished(with value: Success) {
         self.value = value
-        if let blocked = finished(nil) { blocked.fill(with: Result<Success, any Error>.success(value)) }
+        finished(nil)
     }
 
+    /// What the task has ended with; when it has, only.
     @inlinable
-    func failed(with error: any Error) {
-        if let blocked = finished(error) { blocked.fill(with: Result<Success, any Error>.failure(error)) }
-    }
-
-    /// What the task has ended with, if it has.
-    var outcome: Result<Success, any Error>? {
-        let end = end
-        guard end.isFinished else { return nil }
-        if let error = end.error { return .failure(error) }
-        return value.map { .success($0) }
+    func result() throws -> Success {
+        let error = receivedEnd()
+        if error == nil, let value { return value }
+        throw error ?? CancellationError()
     }
 }

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What ``wait(_:returnWhen:timeout:)`` waits for.
 public enum WaitCondition: Sendable, Hashable {
     /// All tasks have ended: asyncio's `ALL_COMPLETED`.
@@ -75,11 +73,11 @@ final class TaskWatch: Sendable {
     }
 
     private let condition: WaitCondition
-    private let state: Mutex<State>
+    private let state: ForkSafeLock<State>
 
     init(_ condition: WaitCondition, count: Int) {
         self.condition = condition
-        state = Mutex(State(outstanding: count))
+        state = ForkSafeLock(State(outstanding: count))
     }
 
     /// Called for each task once, at its end, or at once if it has ended.

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A function that a loop will run: see ``EventLoop/schedule(_:)``.
 ///
 /// Dropping the handle does not cancel the call. The loop's end cancels what waits for a time.
@@ -9,12 +7,21 @@ public final class ScheduledCall: Sendable {
         case over
     }
 
-    private let state: Mutex<State>
     private let loop: EventLoop
+    private let lock = FutexLock()
+    // Guarded by `lock`, which the compiler's check and the runtime's would not see.
+    @exclusivity(unchecked) private nonisolated(unsafe) var state: State
+
+    @inline(__always)
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return body(&state)
+    }
 
     init(loop: EventLoop, _ body: @escaping @Sendable () -> Void) {
         self.loop = loop
-        state = Mutex(.waiting(body, .none))
+        state = .waiting(body, .none)
     }
 
     /// Keeps the function from running, if it has not begun. Safe from any thread, any number of times.
@@ -29,7 +36,7 @@ public final class ScheduledCall: Sendable {
 
     /// Whether the function has run, runs, or was cancelled.
     public var isOver: Bool {
-        state.withLock { if case .over = $0 { true } else { false } }
+        withState { if case .over = $0 { true } else { false } }
     }
 
     func fire() {
@@ -38,7 +45,7 @@ public final class ScheduledCall: Sendable {
 
     /// Notes the timer to remove at ``cancel()``. Returns false if the call was cancelled before.
     func waits(for timer: TimerID) -> Bool {
-        state.withLock { state in
+        withState { state in
             guard case .waiting(let body, _) = state else { return false }
             state = .waiting(body, timer)
             return true
@@ -46,7 +53,7 @@ public final class ScheduledCall: Sendable {
     }
 
     private func take() -> (@Sendable () -> Void, TimerID)? {
-        state.withLock { state in
+        withState { state in
             guard case .waiting(let body, let timer) = state else { return nil }
             state = .over
             return (body, timer)

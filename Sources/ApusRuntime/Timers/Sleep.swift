@@ -15,6 +15,8 @@ import CApus
 public func sleep(for duration: Duration) async throws {
     guard duration > .zero else {
         try Task.checkCancellation()
+        // Else what goes round by it would go on for ever on the shared loop's thread.
+        try EventLoop.current?.checkOpen()
         return await Task.yield()
     }
     guard let loop = EventLoop.current else { return try await sleepOffLoop(for: duration) }

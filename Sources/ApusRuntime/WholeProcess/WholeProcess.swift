@@ -8,7 +8,7 @@ import Synchronization
 /// The one time in a process's life that all of it is a loop's.
 enum WholeProcess {
     private struct Executors: ExecutorFactory {
-        private static let installed = Mutex<(global: ProcessExecutor, main: ProcessMainExecutor)?>(nil)
+        private static let installed = ForkSafeLock<(global: ProcessExecutor, main: ProcessMainExecutor)?>(nil)
 
         static var mainExecutor: any MainExecutor {
             installed.withLock { $0?.main } ?? PlatformExecutorFactory.mainExecutor

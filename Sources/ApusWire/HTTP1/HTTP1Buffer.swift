@@ -1,6 +1,7 @@
 /// A byte queue in one piece of raw memory: written at the tail, read at the head.
 ///
-/// The connection has one for each direction. Memory is taken at the first use and given back by `release()`.
+/// The connection has one for each direction. Memory is taken at the first use and given back by `release()`; or it is lent, by whoever
+/// has many connections of which few hold anything.
 struct HTTP1Buffer: ~Copyable {
     private(set) var base: UnsafeMutableRawPointer?
     private(set) var capacity = 0
@@ -9,6 +10,9 @@ struct HTTP1Buffer: ~Copyable {
     /// The offset behind the last byte.
     private(set) var tail = 0
 
+    /// Whether the memory is somebody else's.
+    private(set) var isLent = false
+
     private let initialCapacity: Int
 
     init(initialCapacity: Int) {
@@ -16,7 +20,7 @@ struct HTTP1Buffer: ~Copyable {
     }
 
     deinit {
-        base?.deallocate()
+        if !isLent { base?.deallocate() }
     }
 
     var count: Int {
@@ -56,10 +60,11 @@ struct HTTP1Buffer: ~Copyable {
             let grown = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)
             if let base {
                 grown.copyMemory(from: base + head, byteCount: stored)
-                base.deallocate()
+                if !isLent { base.deallocate() }
             }
             base = grown
             capacity = wanted
+            isLent = false
         }
         head = 0
         tail = stored
@@ -111,7 +116,7 @@ struct HTTP1Buffer: ~Copyable {
     // RFC 9112 §3: request-line = method SP request-target SP HTTP-version. Room is made once for it and the lines
     // behind it.
     @inline(__always)
-    mutating func appendRequest(method: String, target: [UInt8], prepared: [UInt8]) {
+    mutating func appendRequest(method: String, target: UnsafeRawBufferPointer, prepared: [UInt8]) {
         let version: StaticString = " HTTP/1.1\r\n"
         var method = method
         method.withUTF8 { bytes in
@@ -121,9 +126,7 @@ struct HTTP1Buffer: ~Copyable {
             room += bytes.count
             room.storeBytes(of: 0x20, as: UInt8.self)
             room += 1
-            target.withUnsafeBytes { source in
-                if let first = source.baseAddress { room.copyMemory(from: first, byteCount: source.count) }
-            }
+            if let first = target.baseAddress { room.copyMemory(from: first, byteCount: target.count) }
             room += target.count
             room.copyMemory(from: version.utf8Start, byteCount: version.utf8CodeUnitCount)
             room += version.utf8CodeUnitCount
@@ -169,10 +172,38 @@ struct HTTP1Buffer: ~Copyable {
     /// Gives the memory back if nothing is stored.
     mutating func release() {
         guard head == tail else { return }
-        base?.deallocate()
+        if !isLent { base?.deallocate() }
+        isLent = false
         base = nil
         capacity = 0
         head = 0
         tail = 0
+    }
+
+    /// Uses `memory` from now on, which is not its own, until ``giveBack()`` or ``release()``; not if something is stored.
+    @inline(__always)
+    mutating func borrow(_ memory: UnsafeMutableRawBufferPointer) -> Bool {
+        guard head == tail else { return false }
+        if !isLent { base?.deallocate() }
+        isLent = true
+        base = memory.baseAddress
+        capacity = memory.count
+        head = 0
+        tail = 0
+        return true
+    }
+
+    /// Ends the use of memory that was lent: what is stored moves to memory of its own.
+    mutating func giveBack() {
+        guard isLent else { return }
+        let stored = count
+        guard stored > 0, let base else { return release() }
+        let own = UnsafeMutableRawPointer.allocate(byteCount: stored, alignment: 16)
+        own.copyMemory(from: base + head, byteCount: stored)
+        isLent = false
+        self.base = own
+        capacity = stored
+        head = 0
+        tail = stored
     }
 }

@@ -32,12 +32,7 @@ extension HTTP1Connection {
         fields: HTTPFields,
         body: HTTP1BodyLength
     ) throws(HTTP1Error) {
-        guard role == .client else { throw HTTP1Error(.wrongState, "a server sends no requests") }
-        // What arrives before the request would be taken for its response.
-        if input.count > 0 { throw Self.unsolicited }
-        guard body != .untilClose else {
-            throw HTTP1Error(.bodyNotAllowed, "a request's body cannot end with the connection; use .chunked")
-        }
+        try checkMayRequest(body)
         let isValid = target.withUnsafeBytes { bytes -> Bool in
             guard let base = bytes.baseAddress, bytes.count > 0 else { return false }
             return HTTP1Grammar.isTarget(base, 0, bytes.count)
@@ -50,9 +45,53 @@ extension HTTP1Connection {
         }
         let before = (client: client, count: written.count)
         try move(.client, .request)
-        let methodText = method.rawValue
-        written.appendRequest(method: methodText, target: target, prepared: prepared)
-        let line = UnsafeRawBufferPointer(rebasing: written.bytes[..<(before.count &+ methodText.utf8.count)])
+        target.withUnsafeBytes { written.appendRequest(method: method.rawValue, target: $0, prepared: prepared) }
+        try finishRequest(method, prepared, fields, body, before)
+    }
+
+    /// The same, with a URI's path and query as the target.
+    public mutating func sendRequest(
+        method: HTTPRequest.Method,
+        uri: URI,
+        prepared: [UInt8],
+        fields: HTTPFields,
+        body: HTTP1BodyLength
+    ) throws(HTTP1Error) {
+        try checkMayRequest(body)
+        // A URI has nothing that a target may not have, unless it has no path.
+        guard !uri.targetRange.isEmpty else {
+            throw HTTP1Error(.invalidTarget, "the request target is empty: the URI has no path (RFC 9112 §3.2)")
+        }
+        let before = (client: client, count: written.count)
+        try move(.client, .request)
+        URI.withBytes(uri.text) { text in
+            let target = UnsafeRawBufferPointer(rebasing: text[uri.targetRange])
+            written.appendRequest(method: method.rawValue, target: target, prepared: prepared)
+        }
+        try finishRequest(method, prepared, fields, body, before)
+    }
+
+    @inline(__always)
+    private func checkMayRequest(_ body: HTTP1BodyLength) throws(HTTP1Error) {
+        guard role == .client else { throw HTTP1Error(.wrongState, "a server sends no requests") }
+        // What arrives before the request would be taken for its response.
+        if input.count > 0 { throw Self.unsolicited }
+        guard body != .untilClose else {
+            throw HTTP1Error(.bodyNotAllowed, "a request's body cannot end with the connection; use .chunked")
+        }
+    }
+
+    /// What follows the request line and the prepared fields.
+    @inline(__always)
+    private mutating func finishRequest(
+        _ method: HTTPRequest.Method,
+        _ prepared: [UInt8],
+        _ fields: HTTPFields,
+        _ body: HTTP1BodyLength,
+        _ before: (client: HTTP1State, count: Int)
+    ) throws(HTTP1Error) {
+        let methodCount = method.rawValue.utf8.count
+        let line = UnsafeRawBufferPointer(rebasing: written.bytes[..<(before.count &+ methodCount)])
         let known = HTTP1KnownMethod(line, from: before.count)
         var writer = HTTP1HeadWriter()
         do throws(HTTP1Error) {

@@ -146,6 +146,21 @@ public struct HTTP1Connection: ~Copyable {
 
     // MARK: - Memory
 
+    /// Receives into `memory` from now on, which is the caller's, unless bytes are stored: for one piece of memory that many connections
+    /// use in turn. It has to stay valid until ``giveBackInput()``.
+    ///
+    /// - Returns: whether it is used.
+    public mutating func borrowInput(_ memory: UnsafeMutableRawBufferPointer) -> Bool { input.borrow(memory) }
+
+    /// Puts what is sent into `memory` from now on, unless there is output: as ``borrowInput(_:)``.
+    public mutating func borrowOutput(_ memory: UnsafeMutableRawBufferPointer) -> Bool { written.borrow(memory) }
+
+    /// Ends the use of memory that was lent for input: what is stored there moves to the connection's own.
+    public mutating func giveBackInput() { input.giveBack() }
+
+    /// Ends the use of memory that was lent for output.
+    public mutating func giveBackOutput() { written.giveBack() }
+
     /// Gives back the memory of each buffer that holds nothing: for a connection that may stay idle for long.
     public mutating func releaseIdleBuffers() {
         input.release()

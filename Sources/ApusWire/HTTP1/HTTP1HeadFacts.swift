@@ -11,6 +11,7 @@ struct HTTP1HeadFacts: Sendable {
         static let host = Flags(rawValue: 1 << 6)
         static let contentEncoding = Flags(rawValue: 1 << 7)
         static let setCookie = Flags(rawValue: 1 << 8)
+        static let keepAliveField = Flags(rawValue: 1 << 9)
     }
 
     var flags: Flags = []
@@ -44,7 +45,8 @@ struct HTTP1HeadFacts: Sendable {
         case 4: if first == 0x68 { try noteKnown(base, slice) }  // host
         case 6: if first == 0x65 { try noteKnown(base, slice) }  // expect
         case 7: if first == 0x75 { try noteKnown(base, slice) }  // upgrade
-        case 10: if first == 0x63 || first == 0x73 { try noteKnown(base, slice) }  // connection, set-cookie
+        // connection, keep-alive, set-cookie
+        case 10: if first == 0x63 || first == 0x6B || first == 0x73 { try noteKnown(base, slice) }
         case 14: if first == 0x63 { try noteKnown(base, slice) }  // content-length
         case 16: if first == 0x63 { try noteKnown(base, slice) }  // content-encoding
         case 17: if first == 0x74 { try noteKnown(base, slice) }  // transfer-encoding
@@ -65,6 +67,8 @@ struct HTTP1HeadFacts: Sendable {
                 noteConnection(base, slice)
             } else if HTTP1Grammar.matches(base, name, count, "set-cookie") {
                 flags.insert(.setCookie)
+            } else if HTTP1Grammar.matches(base, name, count, "keep-alive") {
+                flags.insert(.keepAliveField)
             }
         case 14: if HTTP1Grammar.matches(base, name, count, "content-length") { try noteLength(base, slice) }
         case 16: if HTTP1Grammar.matches(base, name, count, "content-encoding") { flags.insert(.contentEncoding) }

@@ -30,6 +30,8 @@ public struct HTTP1ResponseHead: Sendable {
     public var hasContentEncoding: Bool { facts.flags.contains(.contentEncoding) }
     /// Whether there is a Set-Cookie (RFC 6265 §4.1).
     public var hasSetCookie: Bool { facts.flags.contains(.setCookie) }
+    /// Whether there is a Keep-Alive field (RFC 2068 §19.7.1.1).
+    public var hasKeepAliveField: Bool { facts.flags.contains(.keepAliveField) }
     /// Whether the server is willing to keep the connection after this exchange (RFC 9112 §9.3).
     public var keepAlive: Bool { facts.keepAlive }
     /// Whether the server names other protocols it would speak (RFC 9110 §7.8).

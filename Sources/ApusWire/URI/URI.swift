@@ -8,8 +8,8 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
     /// The longest text that is parsed, in bytes.
     public static let maximumLength = 64 * 1024
 
-    private let text: String
-    private let parts: URIParts
+    @usableFromInline let text: String
+    @usableFromInline let parts: URIParts
 
     /// Parses an absolute URI.
     ///
@@ -109,13 +109,19 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
     ///
     /// False also where only one writes the default port; `origin` tells. For callers that would otherwise make and hash
     /// strings for each request: it compares bytes in place.
+    @inlinable
     public func hasSameServer(as other: URI) -> Bool {
+        // Inlined, since a value of this size is copied for each call of one of its functions in another module.
         guard parts.hostEnd == other.parts.hostEnd, parts.hostStart == other.parts.hostStart,
             parts.port == other.parts.port, !parts.hasUserinfo, !other.parts.hasUserinfo
         else { return false }
-        let count = Int(parts.hostEnd)
-        return withBytes { mine in
-            other.withBytes { theirs in
+        return Self.beginAlike(text, other.text, Int(parts.hostEnd))
+    }
+
+    @usableFromInline
+    static func beginAlike(_ left: String, _ right: String, _ count: Int) -> Bool {
+        withBytes(left) { mine in
+            withBytes(right) { theirs in
                 guard let mine = mine.baseAddress, let theirs = theirs.baseAddress else { return false }
                 var index = 0
                 while index &+ 8 <= count {
@@ -133,10 +139,11 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Path and query as a request target in origin-form (RFC 9112 §3.2.1).
-    public var target: [UInt8] {
-        let start = Int(parts.pathStart)
-        let end = Int(parts.queryEnd)
-        return withBytes { [UInt8](UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+    public var target: [UInt8] { Self.withBytes(text) { [UInt8]($0[targetRange]) } }
+
+    /// Where path and query lie: visible ASCII without `#`, since that is what a URI consists of here.
+    @usableFromInline var targetRange: Range<Int> {
+        @inlinable get { Int(parts.pathStart)..<Int(parts.queryEnd) }
     }
 
     /// The request target for a proxy, in absolute-form (RFC 9112 §3.2.2): without userinfo and fragment.
@@ -198,13 +205,14 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
 
     // MARK: - Text
 
-    private func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {
+    @inline(__always)
+    static func withBytes<Value>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Value) -> Value {
         var copy = text  // Shares its memory; `withUTF8` is mutating only for strings that come from elsewhere.
         return copy.withUTF8 { body(UnsafeRawBufferPointer($0)) }
     }
 
     private func slice(_ start: Int, _ end: Int) -> String {
-        withBytes { String(decoding: UnsafeRawBufferPointer(rebasing: $0[start..<end]), as: UTF8.self) }
+        Self.withBytes(text) { String(decoding: UnsafeRawBufferPointer(rebasing: $0[start..<end]), as: UTF8.self) }
     }
 
     public static func == (left: URI, right: URI) -> Bool { left.text == right.text }

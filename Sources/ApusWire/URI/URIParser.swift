@@ -35,7 +35,8 @@ struct URIParser {
         var index = try parseScheme(base, end)
         if index &+ 1 < end, base[index] == 0x2F, base[index &+ 1] == 0x2F {
             hasAuthority = true
-            index = try parseAuthority(base, index &+ 2, end)
+            let usual = isWeb ? parseUsualAuthority(base, index &+ 2, end) : -1
+            index = usual >= 0 ? usual : try parseAuthority(base, index &+ 2, end)
         } else if isWeb {
             throw URIError(.emptyHost, "\"//\" and a host are missing behind the scheme")
         } else {

@@ -24,6 +24,11 @@ void *_Nullable swift_task_getCurrent(void);
 /// Whether that task was cancelled; false if there is none.
 bool apus_task_is_cancelled(void);
 
+/// `withTaskCancellationHandler` in two halves: calls `tell(object)` when that task is cancelled, on whatever thread that happens, or now if
+/// it was. `tell` has to be the same function at each call. The record is memory of the task, which is given back in the order of a stack.
+void *_Nonnull apus_task_add_cancellation_handler(void (*_Nonnull tell)(void *_Nonnull object), void *_Nonnull object);
+void apus_task_remove_cancellation_handler(void *_Nonnull record);
+
 /// Whether the code that runs is isolated to no actor, as far as the runtime knows: a task that entered a default actor without a
 /// change of threads is in it.
 bool apus_runs_without_actor(void);
@@ -40,6 +45,26 @@ int apus_epoll_wait(int epoll, struct epoll_event *_Nonnull events, int capacity
 int apus_whole_milliseconds(int64_t nanoseconds);
 /// One pause instruction, for short spins.
 void apus_spin_pause(void);
+
+/// Sleeps while `*word` is `value`, or for no reason at all: futex(2), FUTEX_WAIT.
+void apus_futex_wait(const void *_Nonnull word, uint32_t value);
+/// Wakes one thread that sleeps at `word`; nobody, if the memory is gone.
+void apus_futex_wake(const void *_Nonnull word);
+
+// --- Seats -----------------------------------------------------------------------------------------
+/// Where one thread waits until another gives it something: a futex of its own, so that exactly that thread wakes.
+struct apus_seat {
+    uint32_t state;
+    void *_Nullable job;  ///< what it was given; NULL if it was only woken
+};
+/// Whoever waits there has been called: `job` may be read.
+bool apus_seat_is_called(const struct apus_seat *_Nonnull seat);
+/// Gives it something: one thread, once. Wakes who sleeps there; a system call only then.
+void apus_seat_call(struct apus_seat *_Nonnull seat, void *_Nullable job);
+/// Sleeps until it is called, or for so long. Returns whether it was called.
+bool apus_seat_sleep(struct apus_seat *_Nonnull seat, int64_t nanoseconds);
+/// Takes the seat anew, before anybody can call it.
+void apus_seat_take(struct apus_seat *_Nonnull seat);
 
 // --- Sockets ---------------------------------------------------------------------------------------
 int apus_accept(int fd, struct sockaddr *_Nullable address, uint32_t *_Nullable length);

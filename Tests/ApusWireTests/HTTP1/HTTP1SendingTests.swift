@@ -402,4 +402,36 @@ import Testing
         }
         #expect(trailers.map(\.value) == ["1", "2", "3"])
     }
+
+    @Test("A URI's path and query are the target", arguments: ["/", "/a/b?c=%20&d", "/?x", "/%C3%BC"])
+    func uriTarget(_ target: String) throws {
+        var byURI = HTTP1Connection(role: .client)
+        var byBytes = HTTP1Connection(role: .client)
+        try byURI.sendRequest(
+            method: .get,
+            uri: URI("http://h\(target)#fragment"),
+            prepared: Self.host,
+            fields: [:],
+            body: .none
+        )
+        try byBytes.sendRequest(
+            method: .get,
+            target: Array(target.utf8),
+            prepared: Self.host,
+            fields: [:],
+            body: .none
+        )
+        #expect(Self.take(&byURI) == Self.take(&byBytes))
+    }
+
+    @Test("A URI without a path is no target")
+    func uriWithoutPath() throws {
+        var connection = HTTP1Connection(role: .client)
+        let uri = try URI("scheme:")
+        let error = #expect(throws: HTTP1Error.self) {
+            try connection.sendRequest(method: .get, uri: uri, prepared: Self.host, fields: [:], body: .none)
+        }
+        #expect(error?.code == .invalidTarget)
+        #expect(connection.output.isEmpty)
+    }
 }

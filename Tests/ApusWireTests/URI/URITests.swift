@@ -319,4 +319,48 @@ import Testing
             _ = try? uri.resolve(pieces[Int(random.next() % UInt64(pieces.count))])
         }
     }
+
+    /// What an authority means: host and port, or the code of the error.
+    private static func meaning(_ authority: String) -> String {
+        do throws(URIError) {
+            let uri = try URI("http://\(authority)/p")
+            return "\(uri.host) \(uri.port ?? 0) \(uri.path)"
+        } catch {
+            return "\(error.code)"
+        }
+    }
+
+    @Test(
+        "An authority that is read in one pass means what it means to the general parser, which a user name calls for"
+    )
+    func usualAuthorities() {
+        var random = SplitMix(seed: 7)
+        let pieces = [
+            "a", "b-", "_", "0", "00", "1", "9", "12", "127", "255", "256", "999", "0x", "0x7f", "f", "x", ".", ".",
+            ".",
+            "..", ":", ":80", ":0", ":080", ":65535", ":65536", ":123456", "A", "~", "%41", "example", "com",
+            String(repeating: "z", count: 62), "xn--", "1.2.3.4", "-",
+        ]
+        var valid = 0
+        for _ in 0..<20_000 {
+            let count = Int.random(in: 0...7, using: &random)
+            let authority = (0..<count).map { _ in pieces.randomElement(using: &random) ?? "" }.joined()
+            let (usual, general) = (Self.meaning(authority), Self.meaning("u@\(authority)"))
+            if usual.contains(" ") { valid += 1 }
+            #expect(usual == general, "\(authority)")
+        }
+        // Else the comparison would say nothing.
+        #expect(valid > 2_000)
+    }
+
+    @Test("The usual authorities end where a path, a query, a fragment or the text does")
+    func usualEnds() throws {
+        for (text, path, query) in [
+            ("http://10.0.0.1:8080/a", "/a", nil), ("http://10.0.0.1:8080?q", "/", "q"), ("http://a.b:1#f", "/", nil),
+            ("http://a.b", "/", nil), ("http://a.b:65535", "/", nil),
+        ] as [(String, String, String?)] {
+            let uri = try URI(text)
+            #expect((uri.path, uri.query) == (path, query), "\(text)")
+        }
+    }
 }

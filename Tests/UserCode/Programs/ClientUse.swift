@@ -66,6 +66,12 @@ enum ClientUse {
             )
         )
         try expect(try await written.text() == "one two", "a written body")
+        let packed = try await session.post(
+            "\(base)/hello",
+            body: .text("packed"),
+            options: RequestOptions(compression: .gzip)
+        )
+        try expect(packed.status == .ok && RequestCompression.gzip.isAvailable, "a compressed body")
         let copied = try await session.get("\(base)/hello") { response in
             try await session.put("\(base)/echo", body: .stream(response.body, length: response.contentLength)).text()
         }

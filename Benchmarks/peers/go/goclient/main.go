@@ -1,4 +1,4 @@
-// goclient URL N CONCURRENCY: Go's net/http client with a keep-alive pool; C goroutines share one counter.
+// goclient URL N CONCURRENCY [gzip]: Go's net/http client with a keep-alive pool; C goroutines share one counter.
 // Run with GOMAXPROCS=1 for one core. Prints one line in the shape that all clients print.
 package main
 
@@ -15,8 +15,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: goclient URL N CONCURRENCY")
+	if len(os.Args) < 4 {
+		fmt.Fprintln(os.Stderr, "usage: goclient URL N CONCURRENCY [gzip]")
 		os.Exit(2)
 	}
 	url := os.Args[1]
@@ -26,7 +26,7 @@ func main() {
 		MaxIdleConnsPerHost: c,
 		MaxConnsPerHost:     c,
 		MaxIdleConns:        c,
-		DisableCompression:  true,
+		DisableCompression:  len(os.Args) < 5,
 	}}
 	var next, bytes int64
 	var group sync.WaitGroup
