@@ -4,6 +4,7 @@ import ApusTesting
 import ApusWire
 import Glibc
 import HTTPTypes
+import Logging
 import Testing
 
 /// A place where a request can hold a secret. To add one: how it gets there, and what of it a server may see.
@@ -279,7 +280,8 @@ struct SecretCanaryTests {
                     CircuitBreaker(failures: 1),
                 ]
                 let (_, seen) = try await Self.run(place, .host, end, folder: folder, around: around)
-                #expect(seen.contains { $0.contains(" ms") }, "nothing was logged")
+                let lines = seen.filter { $0.contains(" ms") }
+                #expect(!lines.isEmpty, "nothing was logged")
                 for text in seen where Self.shows(text) { Issue.record("\(end): \(text)") }
             }
         }
