@@ -411,7 +411,8 @@ struct CacheIndexTests {
                     }
                     #expect(found == expected)
                 }
-                #expect(index.count == model.count && index.cost == model.reduce(0) { $0 + $1.cost })
+                let cost = model.reduce(0) { $0 + $1.cost }
+                #expect(index.count == model.count && index.cost == cost)
             }
             let all = Set(index.removeAll().map(\.value))
             #expect(all == Set(model.map(\.value)) && index.count == 0 && index.cost == 0)

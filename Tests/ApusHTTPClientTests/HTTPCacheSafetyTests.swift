@@ -134,6 +134,59 @@ struct HTTPCacheSafetyTests {
         }
     }
 
+    @Test("cookies of the jar are credentials, and whoever logs in gets neither the page from before nor another's")
+    func jar() async throws {
+        for credentials in [HTTPCache.Credentials.skipped, .separate] {
+            let mock = MockTransport { request in
+                if request.path == "/login" {
+                    return .status(.ok, headers: [.setCookie: "id=\(request.query ?? "")", .cacheControl: "no-store"])
+                }
+                let lasting: HTTPFields = [
+                    .cacheControl: "max-age=600", .vary: request.path == "/vary" ? "Cookie" : "Accept",
+                ]
+                return .text("for \(request.headers[.cookie] ?? "all")", headers: lasting)
+            }
+            try await withMock(around(memoryCache(credentials: credentials)), mock) { session in
+                for path in ["path", "vary"] {
+                    let url = "http://host.example/\(path)"
+                    session.cookieJar.removeAll()
+                    var seen = [try await fetch(session, url), try await fetch(session, url)]
+                    for user in ["ada", "bob", "ada"] {
+                        _ = try await session.get("http://host.example/login?\(user)").bytes()
+                        seen.append(try await fetch(session, url))
+                        seen.append(try await fetch(session, url))
+                    }
+                    let isSeparate = credentials == .separate
+                    let again = isSeparate ? "hit" : "miss"
+                    #expect(
+                        seen == [
+                            "for all miss", "for all hit", "for id=ada miss", "for id=ada \(again)", "for id=bob miss",
+                            "for id=bob \(again)", "for id=ada \(again)", "for id=ada \(again)",
+                        ],
+                        "\(path), \(credentials)"
+                    )
+                }
+            }
+        }
+    }
+
+    @Test("credentials that are looked up or worked out when it is sent are somebody's, too")
+    func authenticated() async throws {
+        let cache = memoryCache(credentials: .separate)
+        try await withMock(around(cache), Self.personal("max-age=600")) { session in
+            var seen = [try await fetch(session)]
+            for auth in [Authentication.bearer("ada"), .bearer("bob"), .digest("ada", "secret"), .bearer("ada")] {
+                let response = try await session.get(Self.url, auth: auth)
+                seen.append("\(try await response.text()) \(response.cacheStatus.map { "\($0)" } ?? "-")")
+            }
+            #expect(
+                seen == [
+                    "for all miss", "for Bearer ada miss", "for Bearer bob miss", "for all miss", "for Bearer ada hit",
+                ]
+            )
+        }
+    }
+
     @Test("an attacker's variant is given to nobody whose request is another")
     func poisoning() async throws {
         let device = HTTPField.Name("X-Forwarded-Host")!

@@ -43,11 +43,8 @@ struct RequestLoggingTests {
             ]
         )
         #expect(log.everything.count == 5)
-        #expect(
-            log.metadata.contains {
-                $0.contains("\"status\": 200") && $0.contains("\"milliseconds\": 12") && $0.contains("\"redirects\": 1")
-            }
-        )
+        let facts = log.metadata.filter { $0.contains("\"status\": 200") && $0.contains("\"milliseconds\": 12") }
+        #expect(facts.count == 1 && facts.first?.contains("\"redirects\": 1") == true, "\(log.metadata)")
     }
 
     @Test("no secret is logged, however much was asked for", arguments: [false, true])
@@ -125,7 +122,8 @@ struct RequestLoggingTests {
         try await withMock(around(RequestLogging(logger: log.logger), HTTPCache()), mock) { session in
             for _ in 0..<2 { _ = try await session.get("http://h.example/").bytes() }
         }
-        #expect(log.everything.map { $0.hasSuffix("miss") } == [true, false])
+        let isMiss = log.everything.map { $0.hasSuffix("miss") }
+        #expect(isMiss == [true, false])
         #expect(log.everything.last?.hasSuffix("hit") == true)
     }
 }

@@ -183,9 +183,10 @@ struct RetryPolicyTests {
             }
         }
         let all = waits.withLock { $0 }
-        #expect(all.allSatisfy { (0...4.000_001).contains($0) })
+        let (least, most) = (all.min() ?? -1, all.max() ?? 5)
+        #expect(least >= 0 && most <= 4.000_001)
         // 200 draws all on one side of the middle happen once in 10^60 runs.
-        #expect(all.contains { $0 < 2 } && all.contains { $0 > 2 })
+        #expect(least < 2 && most > 2)
     }
 
     @Test("C25: a retry that would end behind the total timeout does not begin")

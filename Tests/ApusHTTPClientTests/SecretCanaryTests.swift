@@ -4,6 +4,7 @@ import ApusTesting
 import ApusWire
 import Glibc
 import HTTPTypes
+import Logging
 import Testing
 
 /// A place where a request can hold a secret. To add one: how it gets there, and what of it a server may see.
@@ -285,7 +286,7 @@ struct SecretCanaryTests {
     @Test("neither do the middlewares that come along, at their most talkative", arguments: places)
     func middlewares(place: SecretPlace) async throws {
         let names = ["Authorization", "Cookie", "X-Api-Key", "Set-Cookie", "Location", "Www-Authenticate", "Host"]
-        let logging = RequestLogging(level: .info, headers: .values(Set(names.compactMap { .init($0) })))
+        let logging = RequestLogging(level: .info, headers: .values(Set(names.compactMap { HTTPField.Name($0) })))
         try await withScratchFolder { folder in
             for end in End.allCases {
                 let around: [any ClientMiddleware] = [
@@ -293,7 +294,8 @@ struct SecretCanaryTests {
                     CircuitBreaker(failures: 1),
                 ]
                 let (_, seen) = try await Self.run(place, .host, end, folder: folder, around: around)
-                #expect(seen.contains { $0.contains(" ms") }, "nothing was logged")
+                let lines = seen.filter { $0.contains(" ms") }
+                #expect(!lines.isEmpty, "nothing was logged")
                 for text in seen where Self.shows(text) { Issue.record("\(end): \(text)") }
             }
         }
