@@ -121,8 +121,8 @@ final class OutputFile: Sendable {
             state.descriptor = Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
             if state.descriptor >= 0 {
                 state.temporaryPath = name
-                // Who may read the old one may read the new one, and nobody else. Some file systems have no such modes.
-                if exists { fchmod(state.descriptor, facts.st_mode & 0o777) }
+                // Who may read the old one may read the new one, and nobody else, unless the caller says who. Some file systems have no such modes.
+                if exists, mode == 0o666 { fchmod(state.descriptor, facts.st_mode & 0o777) }
                 return name
             }
             if errno != EEXIST { break }
