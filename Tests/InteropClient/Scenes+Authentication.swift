@@ -33,7 +33,12 @@ extension Scenes {
                 if qop == "auth-int" || algorithm == "SHA-512" {
                     await digest("httpbin: digest, \(qop), \(algorithm)", url, .digest(name, "pass"), 200)
                 } else {
-                    await table.same("httpbin: digest, \(qop), \(algorithm)", url, curl: ["--digest", "-u", account]) {
+                    await table.same(
+                        "httpbin: digest, \(qop), \(algorithm)",
+                        url,
+                        curl: ["--digest", "-u", account],
+                        comparesRedirects: false
+                    ) {
                         try await $0.get($1, auth: .digest(name, "pass"))
                     }
                 }
@@ -67,7 +72,12 @@ extension Scenes {
         }
         let base = try peer("apache")
         for file in ["small.bin", "small.bin?a=b%20c", "missing"] {
-            await table.same("apache: Digest, \(file)", "\(base)/digest/\(file)", curl: ["--digest", "-u", account]) {
+            await table.same(
+                "apache: Digest, \(file)",
+                "\(base)/digest/\(file)",
+                curl: ["--digest", "-u", account],
+                comparesRedirects: false
+            ) {
                 try await $0.get($1, auth: .digest(ada.user, ada.password))
             }
         }

@@ -33,13 +33,13 @@ extension SessionCore {
     private func sessionCredentials(_ exchange: Exchange) async throws -> ExchangeAuthentication? {
         let isTrusted = configuration.trusts(exchange.uri.origin)
         if isTrusted, let auth = configuration.auth {
-            return auth.digest.map { ExchangeAuthentication(digest: $0) }
+            return auth.digest.map { ExchangeAuthentication(digest: $0, isOfSession: true) }
         }
         if isTrusted, configuration.headers[.authorization] != nil { return nil }
         guard let entry = try await netrc(exchange)?.entry(for: exchange.uri.host), let password = entry.password else {
             return nil
         }
-        exchange.authentication = ExchangeAuthentication()
+        exchange.authentication = ExchangeAuthentication(isOfSession: true)
         try setBasic(exchange, entry.login ?? "", password)
         return exchange.authentication
     }

@@ -104,7 +104,7 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
         totalDeadline = previous.totalDeadline
         moments.called = previous.moments.called
         withholdsSecrets = previous.withholdsSecrets
-        if let authentication = previous.authentication { self.authentication = authentication.forNextExchange }
+        if let authentication = previous.authentication?.forNextExchange { self.authentication = authentication }
         redirectCount = previous.redirectCount
         observation = previous.observation
     }
