@@ -24,7 +24,7 @@ enum URIHost {
             case 0x41...0x5A: hasUpper = true
             case 0x2E:
                 // RFC 1035 §2.3.4: labels have 1 to 63 octets.
-                guard isPath || index > labelStart && index &- labelStart <= 63 else { throw badLabel }
+                guard index > labelStart && index &- labelStart <= 63 || isPath else { throw badLabel }
                 labelStart = index &+ 1
             case 0x80...:
                 throw URIError(
