@@ -69,7 +69,7 @@ import Testing
         ),
         Case(
             "a page without a head",
-            answer("<html>canary</html>\r\n\r\n"),
+            answer("<html>a page</html>\r\n\r\n"),
             .proxyMalformed,
             nil,
             "not acceptable HTTP"

@@ -2,12 +2,14 @@
 enum URIHost {
     /// Checks a host name or IPv4 address without brackets.
     ///
+    /// - Parameter isPath: whether it is a percent-encoded path, which has no labels.
     /// - Returns: whether it has upper-case letters.
     static func checkName(
         _ base: UnsafeRawPointer,
         _ start: Int,
         _ end: Int,
-        isWeb: Bool
+        isWeb: Bool,
+        isPath: Bool = false
     ) throws(URIError) -> Bool {
         var hasUpper = false
         var labelStart = start
@@ -22,7 +24,7 @@ enum URIHost {
             case 0x41...0x5A: hasUpper = true
             case 0x2E:
                 // RFC 1035 §2.3.4: labels have 1 to 63 octets.
-                guard index > labelStart, index &- labelStart <= 63 else { throw badLabel }
+                guard index > labelStart && index &- labelStart <= 63 || isPath else { throw badLabel }
                 labelStart = index &+ 1
             case 0x80...:
                 throw URIError(

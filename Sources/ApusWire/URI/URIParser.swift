@@ -151,7 +151,8 @@ struct URIParser {
             if hostEnd &+ 1 < stop { try parsePort(base, hostEnd &+ 1, stop) }
         } else {
             if colon >= hostStart { hostEnd = colon }
-            if try URIHost.checkName(base, hostStart, hostEnd, isWeb: isWeb), !keepsHostCase { isClean = false }
+            let hasUpper = try URIHost.checkName(base, hostStart, hostEnd, isWeb: isWeb, isPath: keepsHostCase)
+            if hasUpper, !keepsHostCase { isClean = false }
             if colon >= hostStart { try parsePort(base, colon, stop) }
             parts.hostStart = UInt32(truncatingIfNeeded: hostStart)
             parts.hostEnd = UInt32(truncatingIfNeeded: hostEnd)

@@ -12,6 +12,9 @@ import Testing
         #expect(uri.origin.port == 0)
         let other = try URI("HTTP+UNIX://%2fVar%2Frun%2Fmy%20App.sock")
         #expect(other.unixSocketPath == "/Var/run/my App.sock" && other.path == "/")
+        // A path has no labels: dots stand where they like, and names may be long.
+        let folder = String(repeating: "a", count: 80)
+        #expect(try URI("http+unix://%2F\(folder)%2F..%2F.b..c%2Fs./x").unixSocketPath == "/\(folder)/../.b..c/s.")
         // What has to be normalised elsewhere keeps the host as well.
         #expect(try URI("http+unix://%2FTmp%2FS/ä").unixSocketPath == "/Tmp/S")
     }
