@@ -323,7 +323,7 @@ struct HTTPCacheSafetyTests {
         try await withMock(around(cache), mock) { session in
             _ = try await fetch(
                 session,
-                "http://u:canary@host.example/path?canary#canary",
+                "http://host.example/path?canary#canary",
                 [.authorization: "canary", .init("X-Secret-Thing")!: "canary"]
             )
         }
