@@ -24,9 +24,13 @@ final class OutputFile: Sendable {
     private let writer: Writer
     private let state = Mutex(State())
 
-    /// - Parameter mode: who may do what with the file, less the process's umask.
+    /// As open(2) and umask(2) have it: files that say nothing else take over what an old one allows.
+    static let usualMode: mode_t = 0o666
+
+    /// - Parameter mode: who may do what with the file, less the process's umask. A narrower one than usual holds also where the file
+    ///   takes the place of one that allowed more.
     /// - Throws: ``NetError`` `.invalidArgument` for a path that cannot name a file.
-    init(path: String, mode: mode_t = 0o666, writer: @escaping Writer = { Glibc.write($0, $1, $2) }) throws {
+    init(path: String, mode: mode_t = OutputFile.usualMode, writer: @escaping Writer = { Glibc.write($0, $1, $2) }) throws {
         guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
             throw NetError(
                 .invalidArgument,
@@ -121,8 +125,8 @@ final class OutputFile: Sendable {
             state.descriptor = Glibc.open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
             if state.descriptor >= 0 {
                 state.temporaryPath = name
-                // Who may read the old one may read the new one, and nobody else, unless the caller says who. Some file systems have no such modes.
-                if exists, mode == 0o666 { fchmod(state.descriptor, facts.st_mode & 0o777) }
+                // Who may read the old one may read the new one, and nobody else. Some file systems have no such modes.
+                if exists, mode == Self.usualMode { fchmod(state.descriptor, facts.st_mode & 0o777) }
                 return name
             }
             if errno != EEXIST { break }

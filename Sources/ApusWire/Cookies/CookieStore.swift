@@ -227,7 +227,7 @@ package struct CookieStore: Sendable {
 
     /// Removes the cookies of a domain and of those below it.
     package mutating func remove(domain: String) {
-        remove { $0.cookie.domain == domain || CookieRules.isBelow($0.cookie.domain, domain) }
+        remove { CookieRules.domain(domain, matches: $0.cookie.domain) }
     }
 
     private mutating func remove(_ shallGo: (Entry) -> Bool) {

@@ -2,15 +2,13 @@
 package struct PublicSuffixRules: Sendable {
     private enum Kind {
         case suffix
-        /// `*.ck`: whatever is directly below is one.
+        /// `*.ck`: whatever is directly below is one, and so is `ck`, as libpsl has it: else its cookies would be for all of them.
         case wildcard
         /// `!www.ck`: but this is none.
         case exception
     }
 
     private var rules: [String: Kind] = [:]
-    /// `ck` beside `*.ck`.
-    private var both: Set<String> = []
 
     package var isEmpty: Bool { rules.isEmpty }
 
@@ -23,13 +21,8 @@ package struct PublicSuffixRules: Sendable {
             let kind: Kind = first == 0x21 ? .exception : rule.starts(with: "*.".utf8) ? .wildcard : .suffix
             let name = rule.dropFirst(kind == .exception ? 1 : kind == .wildcard ? 2 : 0)
             guard let host = Self.ascii(name) else { continue }
-            switch (rules[host], kind) {
-            case (nil, _): rules[host] = kind
-            case (.suffix, .wildcard), (.wildcard, .suffix):
-                rules[host] = .wildcard
-                both.insert(host)
-            default: break
-            }
+            // `ck` beside `*.ck` says nothing new.
+            if rules[host] == nil || kind == .wildcard { rules[host] = kind }
         }
     }
 
@@ -51,8 +44,7 @@ package struct PublicSuffixRules: Sendable {
             case .suffix: return rest
             case .wildcard:
                 // The longest rule counts, and an exception has been looked for one label further down.
-                if let child { return child }
-                if both.contains(String(rest)) { return rest }
+                return child ?? rest
             case nil: break
             }
             guard let dot = rest.firstIndex(of: ".") else { return rest }

@@ -75,7 +75,7 @@ struct CookieFileTests {
             ("com", nil), ("example.com", "example.com"), ("a.b.example.com", "example.com"), ("co.uk", nil),
             ("a.co.uk", "a.co.uk"), ("b.a.co.uk", "a.co.uk"), ("uk", nil), ("ck", nil), ("x.ck", nil),
             ("y.x.ck", "y.x.ck"),
-            ("z.y.x.ck", "y.x.ck"), ("www.ck", "www.ck"), ("a.www.ck", "www.ck"), ("jp", nil), ("kobe.jp", "kobe.jp"),
+            ("z.y.x.ck", "y.x.ck"), ("www.ck", "www.ck"), ("a.www.ck", "www.ck"), ("jp", nil), ("kobe.jp", nil),
             ("x.kobe.jp", nil), ("y.x.kobe.jp", "y.x.kobe.jp"), ("city.kobe.jp", "city.kobe.jp"),
             ("a.city.kobe.jp", "city.kobe.jp"), ("unknown", nil), ("a.unknown", "a.unknown"),
             ("indented.com", "indented.com"),

@@ -63,7 +63,7 @@ struct CookieLifeTests {
 
     @Test("clock jumps: what was to last so long lasts so long, forward and back; dates stay dates")
     func jumps() throws {
-        for jump in [1_000_000, -1_000_000, 1_700_000_000, -1_700_000_000, 1 << 60, -(1 << 60)] {
+        for jump in [1_000_000, -1_000_000, 1_700_000_000, -1_700_000_000, 1 << 48, -(1 << 48)] {
             var lab = CookieLab()
             try lab.set("relative=1; Max-Age=600")
             try lab.set("session=1")
