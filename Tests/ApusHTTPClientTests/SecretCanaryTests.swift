@@ -214,8 +214,8 @@ struct SecretCanaryTests {
         configuration.logger = log.logger
         configuration.redirects = .follow(allowsInsecure: true)
         configuration.secretOrigins = [try URI(start).origin]
-        configuration.middleware = middleware
         try place.configure(&configuration, folder)
+        configuration.middleware = middleware + configuration.middleware
         let isDigest = place.name.contains("Digest")
         let given = configuration
         return try await withVirtualTime {
