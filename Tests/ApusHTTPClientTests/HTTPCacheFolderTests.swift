@@ -4,6 +4,7 @@ import ApusTesting
 import ApusWire
 import Glibc
 import HTTPTypes
+import Logging
 import Synchronization
 import Testing
 
