@@ -114,7 +114,7 @@ struct CookieSessionTests {
     func ownCookies() async throws {
         let sent = try await play([Self.setting("a=1", "b=2"), .text(""), .text("")]) { session in
             _ = try await session.get("http://a.test/")
-            _ = try await session.get("http://a.test/", options: RequestOptions(cookies: ["b": "own", "c": "\"3\""]))
+            _ = try await session.get("http://a.test/", cookies: ["b": "own", "c": "\"3\""])
             _ = try await session.get("http://a.test/")
             #expect(session.cookieJar.map(\.name) == ["a", "b"])
         }
@@ -136,7 +136,7 @@ struct CookieSessionTests {
             _ = try await session.get(
                 "/x",
                 headers: ["Cookie": "b=field"],
-                options: RequestOptions(cookies: ["b": "own"])
+                cookies: ["b": "own"]
             )
             _ = try await session.get("/x", options: RequestOptions(omittedHeaders: [.cookie]))
             _ = try await session.get("http://b.test/")
@@ -166,7 +166,7 @@ struct CookieSessionTests {
             let response = try await session.get(
                 "http://a.test/",
                 headers: ["Cookie": "field=1"],
-                options: RequestOptions(cookies: ["own": "1"])
+                cookies: ["own": "1"]
             )
             #expect(response.history.count == 5)
         }
@@ -221,7 +221,7 @@ struct CookieSessionTests {
         let disabled = try await play([Self.setting("a=1"), .text("")], Self.configuration(.disabled)) { session in
             let response = try await session.get("http://a.test/")
             #expect(response.cookies.map(\.name) == ["a"])
-            _ = try await session.get("http://a.test/", options: RequestOptions(cookies: ["own": "1"]))
+            _ = try await session.get("http://a.test/", cookies: ["own": "1"])
             #expect(try !session.cookieJar.store("b=1", from: "http://a.test/"))
             try session.cookieJar.set(["c": "1"], for: "http://a.test/")
             #expect(session.cookieJar.isEmpty)
@@ -360,7 +360,7 @@ struct CookieSessionTests {
                 let error = await clientError {
                     _ = try await session.get(
                         "http://a.test/",
-                        options: RequestOptions(cookies: RequestCookies([name: value]))
+                        cookies: RequestCookies([name: value])
                     )
                 }
                 #expect(error?.code == .invalidRequest)

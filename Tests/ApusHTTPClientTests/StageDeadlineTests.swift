@@ -20,6 +20,7 @@ struct StageDeadlineTests {
                 HTTPFields(),
                 nil,
                 nil,
+                nil,
                 Timeouts(),
                 nil,
                 nil

@@ -12,7 +12,7 @@ public struct ClientRequest: Sendable {
 
         /// Sends the request, as often as it is called.
         ///
-        /// - Throws: as ``ClientSession/request(_:_:params:headers:body:auth:timeouts:redirects:options:)``, and what middlewares further in throw. Statuses are no
+        /// - Throws: as ``ClientSession/request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``, and what middlewares further in throw. Statuses are no
         ///   errors here, whatever ``ClientSession/Configuration/raiseForStatus`` says: that is asked at the very end.
         ///
         /// Cancel safety: closes the connection that the request was using.

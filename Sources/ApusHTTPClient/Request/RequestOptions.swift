@@ -21,12 +21,12 @@ public struct RequestOptions: Sendable {
     /// then: few servers want a length, but some do. An empty body stays as it is. It is an error together with a `Content-Encoding`
     /// of one's own.
     public var compression: RequestCompression?
-    /// Automatic fields that are not sent: `User-Agent`, `Accept`, `Accept-Encoding`, `Content-Type`, and the jar's `Cookie`. Host, and the fields that frame
-    /// the body, cannot be left out.
+    /// Automatic fields that are not sent: `User-Agent`, `Accept`, `Accept-Encoding`, `Content-Type`, and the jar's `Cookie`.
+    /// Host, and the fields that frame the body, cannot be left out.
     public var omittedHeaders: [HTTPField.Name]
     /// Told of each piece of the body that was handed to the system. It runs on the session's loop, and must not block.
     public var onUploadProgress: (@Sendable (UploadProgress) -> Void)?
-    /// Cookies of this request alone: see ``RequestCookies``.
+    /// Cookies of this request alone: see ``RequestCookies``. A verb's argument `cookies:` replaces them, and is what most will use.
     public var cookies: RequestCookies
     /// The page on whose behalf the request is made: a cookie's SameSite counts against its site (RFC 6265bis §5.2). Nil is nobody's
     /// page, as in most programs, and SameSite is not asked then.
@@ -96,7 +96,6 @@ public struct UploadProgress: Sendable, Hashable {
 final class RequestOptionsBox: Sendable {
     let options: RequestOptions
     let statesCookies: Bool
-
     /// Whether the request states a proxy of its own.
     let hasProxy: Bool
 
@@ -104,6 +103,13 @@ final class RequestOptionsBox: Sendable {
         self.options = options
         statesCookies = !options.cookies.isEmpty
         hasProxy = options.proxy != nil
+    }
+
+    /// The same with other cookies.
+    convenience init(_ options: RequestOptions?, cookies: RequestCookies) {
+        var options = options ?? RequestOptions()
+        options.cookies = cookies
+        self.init(options)
     }
 
     func omits(_ name: HTTPField.Name) -> Bool { options.omittedHeaders.contains(name) }

@@ -10,6 +10,7 @@ extension ClientSession {
     ///   - url: an absolute `http` URL, as a `String` or a ``URI``.
     ///   - params: appended to the URL's query, percent-encoded.
     ///   - headers: replace the session's fields of the same name. `HTTPFields`, or a literal such as `["X-Api-Key": key]`.
+    ///   - cookies: go with this request beside the jar's; a literal such as `["theme": "dark"]`.
     ///   - body: bytes, a text, JSON, a file, or what is written while it is sent.
     ///   - auth: who asks; nil for the session's ``ClientSession/Configuration/auth``.
     ///   - timeouts: instead of the session's.
@@ -24,13 +25,14 @@ extension ClientSession {
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         body: RequestBody? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(method, url, params, headers, body, auth, timeouts, redirects, options)
+        let exchange = try exchange(method, url, params, headers, cookies, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -38,7 +40,7 @@ extension ClientSession {
     /// Sends a request, runs `body` with its response, and releases the response afterwards, read or not.
     ///
     /// - Parameter handler: reads what it wants of the response.
-    /// - Throws: as ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``, and what `handler` throws.
+    /// - Throws: as ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``, and what `handler` throws.
     ///
     /// Cancel safety: closes the connection that the request was using.
     public func request<Success>(
@@ -46,6 +48,7 @@ extension ClientSession {
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         body: RequestBody? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
@@ -58,6 +61,7 @@ extension ClientSession {
             url,
             params: params,
             headers: headers,
+            cookies: cookies,
             body: body,
             auth: auth,
             timeouts: timeouts,

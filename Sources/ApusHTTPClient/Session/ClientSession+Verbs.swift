@@ -4,26 +4,28 @@ import HTTPTypes
 
 // One function per verb: each is `request` with its method, so what it takes, throws and leaves behind is said there.
 extension ClientSession {
-    /// Reads a resource: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Reads a resource: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     public func get(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.get, url, params, headers, nil, auth, timeouts, redirects, options)
+        let exchange = try exchange(.get, url, params, headers, cookies, nil, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Reads a resource's head; redirects are not followed: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Reads a resource's head; redirects are not followed: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     public func head(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
@@ -34,6 +36,7 @@ extension ClientSession {
             url,
             params,
             headers,
+            cookies,
             nil,
             auth,
             timeouts,
@@ -44,29 +47,31 @@ extension ClientSession {
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Sends a body to be processed: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Sends a body to be processed: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     public func post(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         body: RequestBody? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.post, url, params, headers, body, auth, timeouts, redirects, options)
+        let exchange = try exchange(.post, url, params, headers, cookies, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Sends a body to be processed, as JSON: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Sends a body to be processed, as JSON: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func post(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         json: some Encodable,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
@@ -78,6 +83,7 @@ extension ClientSession {
             url,
             params,
             headers,
+            cookies,
             RequestBody.json(json),
             auth,
             timeouts,
@@ -88,29 +94,31 @@ extension ClientSession {
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores a body: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Stores a body: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     public func put(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         body: RequestBody? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.put, url, params, headers, body, auth, timeouts, redirects, options)
+        let exchange = try exchange(.put, url, params, headers, cookies, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Stores a body, as JSON: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Stores a body, as JSON: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func put(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         json: some Encodable,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
@@ -122,6 +130,7 @@ extension ClientSession {
             url,
             params,
             headers,
+            cookies,
             RequestBody.json(json),
             auth,
             timeouts,
@@ -132,29 +141,31 @@ extension ClientSession {
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Changes a resource: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     public func patch(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         body: RequestBody? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.patch, url, params, headers, body, auth, timeouts, redirects, options)
+        let exchange = try exchange(.patch, url, params, headers, cookies, body, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Changes a resource, as JSON: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Changes a resource, as JSON: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     ///
     /// - Throws: also ``ClientError`` `.invalidRequest` if `json` cannot be encoded.
     public func patch(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         json: some Encodable,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
@@ -166,6 +177,7 @@ extension ClientSession {
             url,
             params,
             headers,
+            cookies,
             RequestBody.json(json),
             auth,
             timeouts,
@@ -176,17 +188,18 @@ extension ClientSession {
         return try await sendFromElsewhere(exchange)
     }
 
-    /// Deletes a resource: ``request(_:_:params:headers:body:auth:timeouts:redirects:options:)``.
+    /// Deletes a resource: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
     public func delete(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
-        let exchange = try exchange(.delete, url, params, headers, nil, auth, timeouts, redirects, options)
+        let exchange = try exchange(.delete, url, params, headers, cookies, nil, auth, timeouts, redirects, options)
         if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
@@ -202,6 +215,7 @@ extension ClientSession {
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
         headers: some RequestFields = NoFields(),
+        cookies: RequestCookies? = nil,
         auth: Authentication? = nil,
         timeouts: Timeouts? = nil,
         redirects: RedirectPolicy? = nil,
@@ -213,6 +227,7 @@ extension ClientSession {
             url,
             params: params,
             headers: headers,
+            cookies: cookies,
             auth: auth,
             timeouts: timeouts,
             redirects: redirects,

@@ -181,7 +181,7 @@ public final class ClientSession: Sendable {
     /// Cancel safety: attempts for which no request waits are given up.
     @discardableResult
     public func warm(_ url: some RequestURL, connections: Int = 1) async throws -> Int {
-        let exchange = try exchange(.get, url, [:], NoFields(), nil, nil, nil, nil, nil)
+        let exchange = try exchange(.get, url, [:], NoFields(), nil, nil, nil, nil, nil, nil)
         let core = exchange.core
         if core.loop.runsCurrentTask { return try await core.warm(exchange, connections) }
         return try await core.loop.hop { try await core.warm(exchange, connections) }
@@ -217,6 +217,7 @@ public final class ClientSession: Sendable {
         _ url: some RequestURL,
         _ params: KeyValuePairs<String, String>,
         _ headers: some RequestFields,
+        _ cookies: RequestCookies?,
         _ body: RequestBody?,
         _ auth: Authentication?,
         _ timeouts: Timeouts?,
@@ -238,7 +239,7 @@ public final class ClientSession: Sendable {
             body: body,
             timeouts: timeouts,
             redirects: redirects,
-            options: options.map { RequestOptionsBox($0) }
+            options: cookies.map { RequestOptionsBox(options, cookies: $0) } ?? options.map { RequestOptionsBox($0) }
         )
         if let authentication { exchange.authentication = authentication }
         if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }

@@ -15,6 +15,7 @@ public import HTTPTypes
 ///   - method: such as `.post`.
 ///   - params: appended to the URL's query, percent-encoded.
 ///   - headers: `HTTPFields`, or a literal such as `["X-Api-Key": key]`.
+///   - cookies: a literal such as `["theme": "dark"]`.
 ///   - body: bytes, text or JSON.
 ///   - auth: who asks.
 ///   - timeouts: instead of the defaults.
@@ -28,6 +29,7 @@ public func fetch(
     method: HTTPRequest.Method = .get,
     params: KeyValuePairs<String, String> = [:],
     headers: some RequestFields = NoFields(),
+    cookies: RequestCookies? = nil,
     body: RequestBody? = nil,
     auth: Authentication? = nil,
     timeouts: Timeouts? = nil,
@@ -40,6 +42,7 @@ public func fetch(
         url,
         params: params,
         headers: headers,
+        cookies: cookies,
         body: body,
         auth: auth,
         timeouts: timeouts,

@@ -11,7 +11,7 @@ enum CookieUse {
             let response = try await session.get("\(base)/cookie")
             let set: SetCookie? = response.cookies.first { $0.name == "seen" }
             try expect(set?.value == "1" && set?.path == nil, "what the server has set")
-            let again = try await session.get("\(base)/cookie", options: RequestOptions(cookies: ["own": "2"])).text()
+            let again = try await session.get("\(base)/cookie", cookies: ["own": "2"]).text()
             try expect(again == "seen=1; own=2", "what goes back: \(again)")
         }
         try expect(jar.map(\.name) == ["seen"] && jar.count == 1, "what is kept: \(jar)")
