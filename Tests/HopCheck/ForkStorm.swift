@@ -1,5 +1,6 @@
 import Apus
 import ApusRuntime
+import CApus
 import Glibc
 
 // Many children, each of which makes loops with threads that meet at their locks.
@@ -48,11 +49,35 @@ extension Scene {
     }
 
     private static func forkOnce(debug: Bool) -> Int32 {
+        // Swift's runtime has locks of its own, which know nothing of forks: a child that inherits one from a thread that was looking up a
+        // conformance, say, waits for ever (6.3.1). What is tested are Apus's locks.
+        while !othersSleep() { usleep(100) }
         let child = systemFork()
         if child == 0 { _exit(meetAtLocks(debug: debug)) }
         var status: Int32 = 0
         waitpid(child, &status, 0)
         return status
+    }
+
+    /// Whether all other threads of the process sleep, as /proc says (proc_pid_stat(5)).
+    private static func othersSleep() -> Bool {
+        guard let folder = opendir("/proc/self/task") else { return true }
+        defer { closedir(folder) }
+        let own = "\(apus_gettid())"
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard name.first?.isNumber == true, name != own else { continue }
+            guard let file = fopen("/proc/self/task/\(name)/stat", "r") else { continue }
+            defer { fclose(file) }
+            var text = [UInt8](repeating: 0, count: 256)
+            let count = fread(&text, 1, text.count, file)
+            // Behind the name, which may hold anything, in parentheses.
+            guard let end = text[..<count].lastIndex(of: UInt8(ascii: ")")), end + 2 < count else { return false }
+            if text[end + 2] != UInt8(ascii: "S") { return false }
+        }
+        return true
     }
 
     /// In the child: threads start tasks on a loop, cancel them and wait for them, while the loop does so too.

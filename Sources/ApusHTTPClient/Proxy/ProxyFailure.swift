@@ -41,7 +41,7 @@ struct ProxyFailure: Error {
             return "The proxy \(proxy) does not accept the credentials that it was sent (status 407)."
         }
         // Only the first word of each: the rest is the proxy's own text.
-        let schemes = challenges.map { $0.prefix { $0.isASCII && $0.isLetter } }.filter {
+        let schemes = challenges.map { String($0.prefix { $0.isASCII && $0.isLetter }) }.filter {
             !$0.isEmpty && $0.count <= 32
         }
         let wanted = schemes.isEmpty ? "" : ", as \(schemes.joined(separator: " or "))"

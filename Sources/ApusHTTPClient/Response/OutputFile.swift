@@ -30,7 +30,9 @@ final class OutputFile: Sendable {
     /// - Parameter mode: who may do what with the file, less the process's umask. A narrower one than usual holds also where the file
     ///   takes the place of one that allowed more.
     /// - Throws: ``NetError`` `.invalidArgument` for a path that cannot name a file.
-    init(path: String, mode: mode_t = OutputFile.usualMode, writer: @escaping Writer = { Glibc.write($0, $1, $2) }) throws {
+    init(path: String, mode: mode_t = OutputFile.usualMode, writer: @escaping Writer = { Glibc.write($0, $1, $2) })
+        throws
+    {
         guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
             throw NetError(
                 .invalidArgument,

@@ -71,7 +71,7 @@ import Testing
         Parsed("http://h?x=a@b/c\\d", "http://h/?x=a@b/c%5Cd", "h", "/?x=a@b/c%5Cd"),
         Parsed("file:///etc/hosts", nil, "", "/etc/hosts"),
         Parsed("mailto:someone@example.com", nil, "", "someone@example.com"),
-        Parsed("http+unix://%2Ftmp%2Fsocket/x", "http+unix://%2ftmp%2fsocket/x", "%2ftmp%2fsocket", "/x"),
+        Parsed("http+unix://%2Ftmp%2Fsocket/x", nil, "%2Ftmp%2Fsocket", "/x", "localhost"),
     ]
 
     @Test("A URI is parsed and normalised", arguments: parsed)
