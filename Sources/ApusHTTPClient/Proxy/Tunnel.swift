@@ -153,27 +153,37 @@ final class Tunnel: @unchecked Sendable {
             if let count = try rest.withUnsafeBytes({ try transport.send($0) }) {
                 rest = rest.dropFirst(count)
             } else {
-                try check(await transport.writeDescriptor.waitWritable())
+                let outcome = await transport.writeDescriptor.waitWritable()
+                try check(outcome)
             }
         }
     }
 
     /// Reads what has come. Returns how many bytes; 0 at the end.
+    // What throws is apart from what waits: the compiler (6.3.1) crashes in release builds when it splits a loop that has both.
     private func read() async throws -> Int {
-        while true {
-            if transport.descriptor.mayRead {
-                let count = try transport.receive(into: http.prepareInput(minimum: Self.readSize))
-                if let count {
-                    http.commitInput(count)
-                    // A proxy that talks without end must not keep the loop.
-                    await loop.yieldIfSliceIsOver()
-                    return count
-                }
-            }
-            try check(await transport.descriptor.waitReadable())
+        var count = try receive()
+        while count < 0 {
+            let outcome = await transport.descriptor.waitReadable()
+            try check(outcome)
+            count = try receive()
         }
+        // A proxy that talks without end must not keep the loop.
+        await loop.yieldIfSliceIsOver()
+        return count
     }
 
+    /// Without waiting: -1 if nothing has come.
+    @inline(never)
+    private func receive() throws -> Int {
+        guard transport.descriptor.mayRead,
+            let count = try transport.receive(into: http.prepareInput(minimum: Self.readSize))
+        else { return -1 }
+        http.commitInput(count)
+        return count
+    }
+
+    @inline(never)
     private func check(_ outcome: WaitOutcome) throws {
         switch outcome {
         case .ready: return
