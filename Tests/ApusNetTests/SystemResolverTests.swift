@@ -153,6 +153,8 @@ struct SystemResolverTests {
         let addresses = try await table.addresses(of: "API.example", port: 8080)
         #expect(addresses.map(\.description) == ["127.0.0.1:8080", "[::1]:8080"])
         await #expect(throws: NetError.self) { try await table.addresses(of: "other.example", port: 80) }
+        let figures = try await table.addresses(of: "192.0.2.1", port: 80)
+        #expect(figures.map(\.description) == ["192.0.2.1:80"])
     }
 
     @Test("A74: an address has a name, or an error that says which it has not, without holding the loop")

@@ -17,8 +17,9 @@ extension Scenes {
             "k=12; Path=/; Expires=\(soon)", "l=13; Domain=other.example; Path=/", " m = spaced ; Path=/ ",
             "n=; Path=/",
             "o=1=2==; Path=/; SameSite=Strict", "p=%C3%A4; Path=/; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-            "q=17; path=/; MAX-AGE=60", "b=new; Path=/", "r=18; Path=/; Max-Age=nonsense; Domain=",
-            "s=19; Path=nonsense",
+            "q=17; path=/; MAX-AGE=60", "b=new; Path=/",
+            // Not here: a Max-Age that is no number, and a Path without its slash. RFC 6265bis §5.6 passes over the first and takes the
+            // default path for the second; curl 7.88 drops the cookie, and keeps the path.
         ]
     }
 
@@ -45,8 +46,7 @@ extension Scenes {
             ("to another domain", "http://other.example:\(port)/headers"),
             ("a redirect that sets two", "http://www.shop.example:\(port)/cookies/set?b=again&t=20"),
             ("one more", "http://shop.example:\(port)/cookies/set/u/21"),
-            ("removing", "http://www.shop.example:\(port)/cookies/delete?t&b"),
-            ("what is left", "http://www.shop.example:\(port)/cookies"),
+            // Not here: removing. curl 7.88 reads its file again for a redirect's second request, and the cookies are back.
             ("an address", "\(base)/cookies/set?x=22"),
             ("back to the address", "\(base)/cookies"),
         ]

@@ -27,6 +27,8 @@ public struct StaticResolver: Resolver {
         if let figures = table[host.lowercased()] {
             return try figures.map { try SocketAddress($0, port: port) }
         }
+        // Figures are addresses already.
+        if let literal = try? SocketAddress(host, port: port) { return [literal] }
         if let fallback { return try await fallback.addresses(of: host, port: port) }
         throw NetError(.unknownHost, "“\(host)” is not in the table of this StaticResolver, which has no fallback.")
     }

@@ -40,7 +40,8 @@ package enum NetscapeCookieFile {
             valueBytes: fields.count == 7 ? Array(fields[6]) : [],
             domain: domain.utf8.first == 0x2E ? String(domain.dropFirst()) : domain,
             isHostOnly: !includesSubdomains,
-            path: texts[2],
+            // curl keeps what a server said, with or without its slash, and sends such a cookie to every path.
+            path: texts[2].utf8.first == 0x2F ? texts[2] : "/",
             expires: end == 0 ? nil : HTTPTimestamp(secondsSince1970: end),
             isSecure: isSecure,
             isHTTPOnly: isHTTPOnly,

@@ -30,12 +30,18 @@ struct CookieFileTests {
         #expect(try NetscapeCookieFile.parse([]).isEmpty)
     }
 
+    @Test("a path without its slash, as curl writes it, is every path")
+    func slashless() throws {
+        let cookies = try NetscapeCookieFile.parse(Array("a.test\tFALSE\tnonsense\tFALSE\t0\ta\tb\n".utf8))
+        #expect(cookies.map(\.path) == ["/"])
+    }
+
     @Test(
         "what is no cookie is told with its line",
         arguments: [
             "nonsense", "a.test\tFALSE\t/\tFALSE\t0", "a.test\tYES\t/\tFALSE\t0\ta\tb",
             "a.test\tFALSE\t/\tFALSE\tsoon\ta\tb",
-            "a test\tFALSE\t/\tFALSE\t0\ta\tb", "\tFALSE\t/\tFALSE\t0\ta\tb", "a.test\tFALSE\tx\tFALSE\t0\ta\tb",
+            "a test\tFALSE\t/\tFALSE\t0\ta\tb", "\tFALSE\t/\tFALSE\t0\ta\tb",
             "a.test\tFALSE\t/\tFALSE\t0\ta\tb;c", "a.test\tFALSE\t/\tFALSE\t0\ta=b\tc",
             "a.test/x\tFALSE\t/\tFALSE\t0\ta\tb",
             "192.0.2.1\tTRUE\t/\tFALSE\t0\ta\tb", "a.test\tFALSE\t/\tFALSE\t0\t__Secure-a\tb",
