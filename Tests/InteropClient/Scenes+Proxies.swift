@@ -27,10 +27,11 @@ extension Scenes {
         }
         await table.check("\(name): no field for the proxy reaches the server") {
             let headers = "\(try peer("httpbin"))/headers"
-            let answer = try await table.session.get(headers, options: options).text()
-            // proxy.py passes on what it was sent; then curl's arrives, too.
-            let theirs = String(decoding: try await table.curl(headers, curl).body, as: UTF8.self)
-            try table.expect(answer.contains("Proxy-Auth") == theirs.contains("Proxy-Auth"), answer)
+            // On a connection of its own: proxy.py takes its field off the first request of a connection only.
+            let answer = try await ClientSession.with(table.session.configuration) {
+                try await $0.get(headers, options: options).text()
+            }
+            try table.expect(!answer.contains("Proxy-Auth"), answer)
         }
         await table.check("\(name): a kept connection") {
             let before = await table.session.statistics.connectionsOpened
