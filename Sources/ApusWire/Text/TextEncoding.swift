@@ -72,11 +72,9 @@ package enum TextEncoding: Sendable, Hashable {
 
     /// How the names of real encodings begin, in lower case: those of WHATWG Encoding §4.2 that need a table, and their like.
     private static let families = [
-        "iso-", "iso8", "iso_8", "iso-ir-", "csiso", "windows-", "cp", "x-cp", "ibm", "csibm", "dos-", "koi8", "cskoi8",
-        "mac",
-        "x-mac-", "euc-", "x-euc-", "cseuc", "gb", "x-gb", "big5", "x-x-big5", "hz-gb", "shift", "x-sjis", "tis-",
-        "ks_c_",
-        "latin", "utf-", "ucs-",
+        "iso-", "iso8", "iso_8", "csiso", "windows-", "cp", "x-cp", "ibm", "csibm", "dos-", "koi8", "cskoi8",
+        "mac", "x-mac-", "euc-", "x-euc-", "cseuc", "gb", "x-gb", "big5", "x-x-big5", "hz-gb", "shift", "x-sjis",
+        "tis-", "ks_c_", "latin", "utf-", "ucs-",
     ]
 
     /// Whether a name from ``named(_:)`` is like those of encodings that exist. What is not (`none`, `utf8mb4`) is a server's mistake.
