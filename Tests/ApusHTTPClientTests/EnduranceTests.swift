@@ -116,10 +116,10 @@ struct EnduranceTests {
     /// The handlers that the test library has the runtime call before each throw: it keeps a backtrace of every error until the test
     /// has ended, some 200 bytes each, which is more than all that these requests may leave.
     private static func withoutErrorBacktraces(_ body: () async throws -> Void) async throws {
-        typealias Handler = UnsafeMutablePointer<UnsafeRawPointer?>
-        let handlers: [Handler] = try ["_swift_willThrow", "_swift_willThrowTypedImpl"].map {
-            try #require(dlsym(nil, $0), "The runtime has no \($0) any more: look how errors are noted now.")
-                .assumingMemoryBound(to: UnsafeRawPointer?.self)
+        var handlers: [UnsafeMutablePointer<UnsafeRawPointer?>] = []
+        for name in ["_swift_willThrow", "_swift_willThrowTypedImpl"] {
+            let address = try #require(dlsym(nil, name), "The runtime has no \(name) any more: how are errors noted now?")
+            handlers.append(address.assumingMemoryBound(to: UnsafeRawPointer?.self))
         }
         let former = handlers.map(\.pointee)
         for handler in handlers { handler.pointee = nil }
