@@ -15,18 +15,23 @@ struct FetchCommand: ParsableCommand {
             URLs are shown without user, password and query. A single URL without -o
             goes to standard output, and its line to standard error.
 
-            With -o the bodies are stored as DIR/host_port/path, each under its own
-            name only when it is complete, and never outside DIR; %index is the name of
-            a path that ends in a slash. Bodies of responses with a status of 400 or
-            more are counted, but not stored.
+            With -o the bodies are stored in DIR, each under its own name only when it
+            is complete, and never outside DIR. The name is the last part of the path,
+            or index.html, with ?query as @query; with --tree it is host/path, or
+            host_port/path. A name that is taken gets the number of the URL in the
+            input: name-17. Bodies of responses with a status of 400 or more are
+            counted, but not stored.
 
-            In FILE each line is a URL; empty lines and lines that begin with # are
-            skipped. It is read as far as needed, so it may be as long as you like.
+            In FILE each line is a URL, or an object of JSON: {"url": …, "method": …,
+            "headers": {…}, "body": …, "output": …}. Empty lines and lines that begin
+            with # are skipped. It is read as far as needed, so it may be as long as
+            you like. {1..500}, {001..100}, {0..100..10} and {a,b} in a URL stand for
+            so many; a literal brace is %7B or %7D.
 
             Examples:
 
                 apus fetch http://127.0.0.1:8000/README.md
-                apus fetch -o pages http://example.com/ http://example.org/
+                apus fetch --tree -o pages http://example.com/ http://example.org/
                 apus fetch -i urls.txt -o pages --concurrency 20
                 apus fetch --cacert ca.pem https://localhost:8443/
                 seq -f 'http://127.0.0.1:8000/%g' 1000 | apus fetch -i - | sort -k3
@@ -51,6 +56,9 @@ struct FetchCommand: ParsableCommand {
         help: ArgumentHelp("Store the bodies under this folder, which is made if need be.", valueName: "dir")
     )
     var output: String?
+
+    @Flag(help: "Mirror hosts and paths below that folder, instead of putting all files into it.")
+    var tree = false
 
     @Option(name: .shortAndLong, help: ArgumentHelp("How many to fetch at a time.", valueName: "n"))
     var concurrency = 100
@@ -90,20 +98,22 @@ struct FetchCommand: ParsableCommand {
         Termination.install()
         Self.raiseDescriptorLimit()
         let source: URLSource
-        let folder: StorageFolder?
+        let storage: Storage?
         let tls: TLSConfiguration
         do {
-            source = URLSource(arguments: urls, list: try input.map { try URLList(path: $0) })
-            folder = try output.map { try StorageFolder($0) }
+            source = URLSource(arguments: urls, list: try input.map { try InputFile(path: $0) })
+            storage = try output.map { try Storage($0) }
             tls = try self.tls.configuration()
         } catch {
             StandardError.complain("\(error)")
             throw ExitCode(ExitStatus.usage)
         }
+        defer { storage?.close() }
         let tally = Tally()
         let job = FetchJob(
-            folder: folder,
-            printsBody: folder == nil && input == nil && urls.count == 1,
+            storage: storage,
+            tree: tree,
+            printsBody: storage == nil && input == nil && urls.count == 1,
             concurrency: concurrency,
             perHost: perHost,
             timeout: timeout.map { .seconds($0) },

@@ -3,7 +3,9 @@ import Synchronization
 
 /// Fetches what a ``URLSource`` gives, so many at a time.
 struct FetchJob: Sendable {
-    let folder: StorageFolder?
+    let storage: Storage?
+    /// Whether the names below its folder mirror hosts and paths.
+    let tree: Bool
     /// Whether the body goes to standard output, and the line to standard error.
     let printsBody: Bool
     let concurrency: Int
@@ -17,7 +19,8 @@ struct FetchJob: Sendable {
     private static let pieceSize = 256 * 1024
 
     init(
-        folder: StorageFolder?,
+        storage: Storage?,
+        tree: Bool,
         printsBody: Bool,
         concurrency: Int,
         perHost: Int,
@@ -25,7 +28,8 @@ struct FetchJob: Sendable {
         tls: TLSConfiguration,
         tally: Tally
     ) {
-        self.folder = folder
+        self.storage = storage
+        self.tree = tree
         self.printsBody = printsBody
         self.concurrency = concurrency
         self.perHost = perHost
@@ -44,7 +48,7 @@ struct FetchJob: Sendable {
         return configuration
     }
 
-    /// - Throws: `CancellationError`, ``OutputError``, ``URLListError``. Whatever concerns one URL becomes its line.
+    /// - Throws: `CancellationError`, ``OutputError``, ``InputError``. Whatever concerns one URL becomes its line.
     ///
     /// Cancel safety: what is under way ends; no unfinished file is left.
     func run(_ source: URLSource) async throws {
@@ -52,14 +56,16 @@ struct FetchJob: Sendable {
             try await withThrowingTaskGroup(of: Origin.self) { group in
                 // Only this task reads the source, and only as far as there is room: a long list is never in memory.
                 var source = source
+                var names = StorageNames(tree: tree)
                 var running: [Origin: Int] = [:]
                 var total = 0
-                while let target = try await source.next() {
-                    guard case .url(let uri) = target else {
-                        try await report(target)
+                while let element = try await source.next() {
+                    guard case .item(let item) = element else {
+                        try await report(element)
                         continue
                     }
-                    let origin = uri.origin
+                    let path = storage == nil ? nil : names.assign(item)
+                    let origin = item.uri.origin
                     // The next URL waits here and not in the session, where the wait would count as its time.
                     while total >= concurrency || running[origin, default: 0] >= perHost {
                         guard let finished = try await group.next() else { break }
@@ -70,7 +76,7 @@ struct FetchJob: Sendable {
                     total += 1
                     running[origin, default: 0] += 1
                     group.addTask(executorPreference: EventLoop.current) {
-                        try await fetch(uri, session)
+                        try await fetch(item, at: path, session)
                         return origin
                     }
                 }
@@ -80,26 +86,28 @@ struct FetchJob: Sendable {
         }
     }
 
-    private func report(_ target: URLSource.Target) async throws {
-        guard case .invalid(let place, let reason) = target else { return }
+    private func report(_ element: URLSource.Element) async throws {
+        guard case .invalid(_, let place, let reason) = element else { return }
         tally.addFailure()
         try await printLine("ERR invalidURL \(Format.harmless(reason)) \(Format.harmless(place))")
     }
 
-    private func fetch(_ uri: URI, _ session: ClientSession) async throws {
+    private func fetch(_ item: FetchItem, at path: Result<StoragePath, StorageError>?, _ session: ClientSession)
+        async throws
+    {
         let start = ContinuousClock.now
-        let file = folder.map { StoredFile(in: $0, at: StoragePath(uri)) }
+        let uri = item.uri
         do {
+            let path = try path?.get()
             let (status, count) = try await session.get(uri) { response in
                 let isError = response.status.code >= 400
-                return (response.status.code, try await receive(response.body, into: isError ? nil : file))
+                return (response.status.code, try await receive(response.body, of: item, into: isError ? nil : path))
             }
             let time = Format.seconds(ContinuousClock.now - start)
             try await printLine("\(status) \(Format.right("\(count)", 9)) \(Format.right(time, 8)) \(uri.redacted)")
             // Behind its line: a URL whose line cannot be written is a failure.
             tally.add(bytes: count, isFailure: status >= 400)
         } catch {
-            if let file { await discard(file) }
             if error is OutputError {
                 tally.addFailure()
                 throw error
@@ -112,32 +120,52 @@ struct FetchJob: Sendable {
     }
 
     /// - Returns: the bytes of the body.
-    private func receive(_ body: ResponseBody, into file: StoredFile?) async throws -> Int {
+    private func receive(_ body: ResponseBody, of item: FetchItem, into path: StoragePath?) async throws -> Int {
         var count = 0
         var pending: [UInt8] = []
-        for try await piece in body {
-            count += piece.count
-            if printsBody { try await output.write(piece) }
-            guard let file else { continue }
-            if pending.isEmpty { pending = piece } else { pending += piece }
-            guard pending.count >= Self.pieceSize else { continue }
-            let bytes = pending
-            pending = []
-            try await offload { try file.write(bytes) }
-        }
-        if let file {
-            // A small body is one trip: make, write, close and rename.
-            let bytes = pending
-            try await offload {
-                try file.write(bytes)
-                try file.finish()
+        var file: PartialFile?
+        do {
+            for try await piece in body {
+                count += piece.count
+                if printsBody { try await output.write(piece) }
+                guard let storage, let path else { continue }
+                if pending.isEmpty { pending = piece } else { pending += piece }
+                guard pending.count >= Self.pieceSize else { continue }
+                let bytes = pending
+                pending = []
+                let known = file
+                let current = known ?? storage.partial(at: path, number: item.number, uri: item.uri)
+                file = current
+                try await offload {
+                    if known == nil { try current.begin(at: 0, validator: nil) }
+                    try current.append(bytes)
+                }
             }
+        } catch {
+            if let file { await discard(file) }
+            throw error
+        }
+        guard let storage, let path else { return count }
+        let bytes = pending
+        guard let file else {
+            // A small body is one trip: make, write, close and rename.
+            _ = try await offload { try storage.store(bytes, at: path, number: item.number) }
+            return count
+        }
+        do {
+            _ = try await offload {
+                try file.append(bytes)
+                return try file.finish()
+            }
+        } catch {
+            await discard(file)
+            throw error
         }
         return count
     }
 
     /// In a task of its own, which is not cancelled: a cancelled one offloads nothing.
-    private func discard(_ file: StoredFile) async {
+    private func discard(_ file: PartialFile) async {
         _ = await EventLoop.spawn(name: "discard") { try await offload { file.discard() } }.result
     }
 
