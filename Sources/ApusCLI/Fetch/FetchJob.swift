@@ -77,7 +77,9 @@ struct FetchJob: Sendable {
 
     private func start(_ configuration: ClientSession.Configuration, _ tasks: RunningTasks, _ loops: [EventLoop]) {
         for (number, loop) in loops.enumerated() {
-            let share = concurrency / loops.count + (number < concurrency % loops.count ? 1 : 0)
+            // Twice as many as there are places: see the schedule's patience.
+            let count = 2 * concurrency
+            let share = count / loops.count + (number < count % loops.count ? 1 : 0)
             guard share > 0 else { continue }
             tasks.add(
                 worker: loop.spawn(name: "fetch") {

@@ -9,10 +9,9 @@ extension FetchPlan {
         hasSecrets = command.sending.hasSecrets
         self.storage = storage
         ifModified = command.storing.ifModified
-        resumes = command.records.resume
         isIdentity = !command.storing.compressed
         maximumSize = command.storing.maxSize
-        minimumRate = command.patience.minRate
+        rateFloor = command.patience.rateFloor.flatMap { $0.bytesPerSecond > 0 ? $0 : nil }
         hashes = command.records.sha256
         reports = command.records.report != nil
         retry = RetryRule(retries: command.patience.retries)
@@ -25,7 +24,7 @@ extension ClientSession.Configuration {
         self.init()
         let (pace, sending) = (command.pace, command.sending)
         // As many connections as requests: none waits for another's. How many there are of one host is the queue's matter.
-        pool.limit = pace.concurrency
+        pool.limit = 2 * pace.concurrency
         timeouts = command.patience.timeouts
         redirects = .follow(upTo: sending.maxRedirects)
         userAgent = "apus/0.1"

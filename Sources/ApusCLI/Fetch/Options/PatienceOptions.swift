@@ -20,9 +20,12 @@ struct PatienceOptions: ParsableArguments {
     var idleTimeout = 60.0
 
     @Option(
-        help: ArgumentHelp("Give up bodies that come slower, over a minute; 0 for never.", valueName: "bytes/s")
+        help: ArgumentHelp(
+            "Give up bodies that come slower, over a minute or so many seconds; 0 for never.",
+            valueName: "bytes/s[:seconds]"
+        )
     )
-    var minRate = 100
+    var minRate = "100"
 
     @Option(
         help: ArgumentHelp(
@@ -47,7 +50,20 @@ struct PatienceOptions: ParsableArguments {
         guard (0...100).contains(retries) else {
             throw ValidationError("--retries \(retries): a number of 0 to 100 is needed.")
         }
-        guard minRate >= 0 else { throw ValidationError("--min-rate \(minRate): a number of at least 0 is needed.") }
+        guard rateFloor != nil else {
+            throw ValidationError("--min-rate: a number of bytes a second is needed, such as 100, or 1000:10 over 10 seconds.")
+        }
+    }
+
+    /// What `--min-rate` says; nil if it cannot be read.
+    var rateFloor: RateFloor? {
+        let parts = minRate.split(separator: ":", omittingEmptySubsequences: false)
+        guard let rate = parts.first.flatMap({ Int($0) }), (0...1_000_000_000).contains(rate), parts.count <= 2 else {
+            return nil
+        }
+        guard parts.count == 2 else { return RateFloor(bytesPerSecond: rate, window: 60) }
+        guard let window = Int(parts[1]), (1...86_400).contains(window) else { return nil }
+        return RateFloor(bytesPerSecond: rate, window: window)
     }
 
     var timeouts: Timeouts {

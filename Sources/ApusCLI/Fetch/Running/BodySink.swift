@@ -10,8 +10,9 @@ struct BodySink {
     private let files: FileTrips
     private let output: Output?
     private let target: Target?
-    /// Set once the body has turned out to be large.
-    private var isStreaming = false
+    /// There once the body has turned out to be large.
+    private var isStreaming: Bool { file != nil }
+    private var file: PartialFile?
     private var pending: [UInt8] = []
     private let digest: Digest?
     /// All of the body, what an earlier attempt has stored included.
@@ -21,12 +22,13 @@ struct BodySink {
     struct Target: Sendable {
         var storage: Storage
         var path: StoragePath
-        var number: Int
-        var file: PartialFile
+        var item: FetchItem
         /// How much an earlier attempt has stored.
         var offset = 0
         var validator: PartialValidator?
         var modified: Int64?
+
+        var partial: PartialFile { storage.partial(at: path, number: item.number, uri: item.uri) }
     }
 
     /// Shared with the thread that hashes large pieces.
@@ -51,7 +53,6 @@ struct BodySink {
         self.target = target
         digest = plan.hashes ? Digest() : nil
         count = target?.offset ?? 0
-        isStreaming = count > 0
     }
 
     /// - Parameter length: of what is to come, if that is known.
@@ -60,9 +61,11 @@ struct BodySink {
     }
 
     /// Continues what an earlier attempt has stored.
-    func begin() async throws {
-        guard isStreaming, let target else { return }
-        try await files.run { try target.file.begin(at: target.offset, validator: target.validator) }
+    mutating func begin() async throws {
+        guard count > 0, let target else { return }
+        let file = target.partial
+        self.file = file
+        try await files.run { try file.begin(at: target.offset, validator: target.validator) }
     }
 
     mutating func add(_ piece: [UInt8]) async throws {
@@ -74,11 +77,11 @@ struct BodySink {
         guard pending.count >= Self.pieceSize else { return }
         let bytes = pending
         pending = []
-        let (begins, digest) = (!isStreaming, digest)
-        isStreaming = true
+        let (begins, digest, file) = (!isStreaming, digest, file ?? target.partial)
+        self.file = file
         try await files.run {
-            if begins { try target.file.begin(at: 0, validator: target.validator) }
-            try target.file.append(bytes)
+            if begins { try file.begin(at: 0, validator: target.validator) }
+            try file.append(bytes)
             digest?.hash.withLock { $0.update(bytes) }
         }
     }
@@ -86,45 +89,41 @@ struct BodySink {
     /// The body is at its end.
     mutating func finish() async throws -> Stored {
         guard let target else { return Stored(sha256: digest?.hash.withLock { $0 }.finish()) }
-        let (bytes, digest, isStreaming) = (pending, digest, isStreaming)
+        let (bytes, digest, file) = (pending, digest, file)
         pending = []
         return try await files.run {
             digest?.hash.withLock { $0.update(bytes) }
-            let file: String
-            if isStreaming {
-                if !bytes.isEmpty { try target.file.append(bytes) }
-                file = try target.file.finish(modified: target.modified)
+            let name: String
+            if let file {
+                if !bytes.isEmpty { try file.append(bytes) }
+                name = try file.finish(modified: target.modified)
             } else {
-                file = try target.storage.store(
+                name = try target.storage.store(
                     bytes,
                     at: target.path,
-                    number: target.number,
+                    number: target.item.number,
                     modified: target.modified
                 )
             }
-            return Stored(file: file, sha256: digest?.hash.withLock { $0 }.finish())
+            return Stored(file: name, sha256: digest?.hash.withLock { $0 }.finish())
         }
     }
 
     /// The body has broken off: what there is of it is kept, if it can be continued.
-    ///
-    /// - Returns: whether something is kept.
-    mutating func breakOff() async -> Bool {
-        guard let target else { return false }
-        let (bytes, begins) = (pending, !isStreaming)
+    mutating func breakOff() async {
+        guard let target else { return }
+        let (bytes, begins, file) = (pending, !isStreaming, file ?? target.partial)
         pending = []
         // What is small is sooner fetched again than continued.
         guard !begins || bytes.count >= Self.largePiece, target.validator != nil else {
-            if !begins { _ = try? await files.run { target.file.discard() } }
-            return false
+            if !begins { _ = try? await files.run { file.discard() } }
+            return
         }
-        let kept: Bool? = try? await files.run {
-            defer { target.file.keep() }
-            if begins { try target.file.begin(at: 0, validator: target.validator) }
-            if !bytes.isEmpty { try target.file.append(bytes) }
-            return true
+        _ = try? await files.run {
+            defer { file.keep() }
+            if begins { try file.begin(at: 0, validator: target.validator) }
+            if !bytes.isEmpty { try file.append(bytes) }
         }
-        return kept == true
     }
 
     private func hash(_ piece: [UInt8]) async throws {

@@ -1,6 +1,15 @@
 import Apus
 import HTTPTypes
 
+/// How slow a body may come: less than so much within so many seconds is too slow.
+struct RateFloor: Sendable, Equatable {
+    var bytesPerSecond: Int
+    var window: Int
+
+    var bytes: Int { bytesPerSecond * window }
+    var duration: Duration { .seconds(window) }
+}
+
 /// What holds for all transfers of a run.
 struct FetchPlan: Sendable {
     /// What the command line asks for; nil is for the item to say.
@@ -11,21 +20,16 @@ struct FetchPlan: Sendable {
     var storage: Storage?
     /// Whether a file that is there is asked about before it is fetched again.
     var ifModified = false
-    /// Whether an earlier run may have left the beginnings of bodies.
-    var resumes = false
     /// Whether bodies are stored as they are sent, so that they can be continued.
     var isIdentity = true
     var maximumSize: Int?
-    /// Bytes a second, over ``rateWindow``; 0 for none.
-    var minimumRate = 0
+    var rateFloor: RateFloor?
     var hashes = false
     /// Whether the results are wanted with all details.
     var reports = false
     /// Whether the body goes to standard output.
     var printsBody = false
     var retry = RetryRule(retries: 2)
-
-    static let rateWindow = Duration.seconds(60)
 
     func method(of item: FetchItem) -> HTTPRequest.Method {
         item.method ?? method ?? (item.body != nil || body != nil ? .post : .get)

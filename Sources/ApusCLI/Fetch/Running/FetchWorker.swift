@@ -20,7 +20,6 @@ struct FetchWorker: Sendable {
         /// Seconds that the server wants to be left alone.
         var asked = 0
         var host = AttemptEnd.Host.unknown
-        var isPartial = false
         var isCancelled = false
     }
 
@@ -57,8 +56,6 @@ struct FetchWorker: Sendable {
         {
             guard !run.queue.isStopped else { return end }
             run.watch.retrying(host: transfer.host)
-            var transfer = transfer
-            transfer.isPartial = attempt.isPartial
             end.retry = (transfer, wait)
             return end
         }
@@ -91,6 +88,7 @@ struct FetchWorker: Sendable {
                 body: run.plan.body(of: item)
             )
             attempt.host = .answered
+            if transfer.isProbe { run.queue.answered(transfer) }
             try await receive(response, transfer, target, &attempt)
             response.release()
         } catch is CancellationError {
@@ -147,7 +145,7 @@ struct FetchWorker: Sendable {
         attempt.isTransient = RetryRule.isTransient(status)
         if attempt.isTransient { attempt.asked = RetryRule.wait(of: response) }
         if status == 416, let file = look.file {
-            // The file has become shorter than what we have of it.
+            // The file has become shorter than what there is of it.
             try await files.run { file.discard() }
             attempt.isTransient = true
         }
@@ -183,7 +181,7 @@ struct FetchWorker: Sendable {
             if attempt.result.failure == nil { attempt.result.outcome = .fetched }
         } catch {
             attempt.result.bytes = sink.count
-            attempt.isPartial = await sink.breakOff()
+            await sink.breakOff()
             throw error
         }
     }
@@ -193,9 +191,8 @@ struct FetchWorker: Sendable {
         guard let first = try await iterator.next() else { return }
         run.watch.received(bytes: first.count, host: host)
         try await sink.add(first)
-        let rate = run.plan.minimumRate
         // Most bodies come with their heads. A reader of standard output may be as slow as it likes.
-        if rate == 0 || run.plan.printsBody || first.count == response.contentLength {
+        guard let floor = run.plan.rateFloor, !run.plan.printsBody, first.count != response.contentLength else {
             while let piece = try await iterator.next() {
                 run.watch.received(bytes: piece.count, host: host)
                 try await sink.add(piece)
@@ -203,19 +200,19 @@ struct FetchWorker: Sendable {
             return
         }
         do {
-            try await withDeadline((EventLoop.current ?? .shared).clock.now.advanced(by: FetchPlan.rateWindow)) { scope in
+            try await withDeadline((EventLoop.current ?? .shared).clock.now.advanced(by: floor.duration)) { scope in
                 var count = 0
                 while let piece = try await iterator.next() {
                     run.watch.received(bytes: piece.count, host: host)
                     try await sink.add(piece)
                     count += piece.count
-                    guard count >= rate * 60 else { continue }
+                    guard count >= floor.bytes else { continue }
                     count = 0
-                    scope.reschedule(after: FetchPlan.rateWindow)
+                    scope.reschedule(after: floor.duration)
                 }
             }
         } catch is TimeoutError {
-            throw TransferError.tooSlow(rate)
+            throw TransferError.tooSlow(floor)
         }
     }
 
@@ -232,13 +229,17 @@ struct FetchWorker: Sendable {
     private func look(_ transfer: Transfer) async throws -> Look {
         let plan = run.plan
         guard let storage = plan.storage, let path = transfer.path else { return Look() }
-        let file = storage.partial(at: path, number: transfer.item.number, uri: transfer.item.uri)
-        let resumes = plan.continues && (plan.resumes || transfer.isPartial)
-        guard resumes || plan.ifModified, run.plan.method(of: transfer.item) == .get else { return Look(file: file) }
+        let item = transfer.item
+        let resumes = plan.continues && storage.staging.hasLeftover(item.number)
+        guard resumes || plan.ifModified, plan.method(of: item) == .get else { return Look() }
         return try await files.run {
-            var look = Look(file: file)
-            if resumes { look.resumption = file.resumption() }
-            if plan.ifModified, look.resumption == nil { look.modified = try storage.existing(at: path)?.modified }
+            var look = Look()
+            if resumes {
+                let file = storage.partial(at: path, number: item.number, uri: item.uri)
+                look.resumption = file.resumption()
+                if look.resumption != nil { look.file = file }
+            }
+            if plan.ifModified, look.file == nil { look.modified = try storage.existing(at: path)?.modified }
             return look
         }
     }
@@ -259,8 +260,8 @@ struct FetchWorker: Sendable {
         _ response: ClientResponse,
         _ look: Look
     ) throws -> BodySink.Target? {
-        guard let storage = run.plan.storage, let path = transfer.path, let file = look.file else { return nil }
-        var target = BodySink.Target(storage: storage, path: path, number: transfer.item.number, file: file)
+        guard let storage = run.plan.storage, let path = transfer.path else { return nil }
+        var target = BodySink.Target(storage: storage, path: path, item: transfer.item)
         target.modified = response.lastModified.map { Int64($0.secondsSince1970) }
         if run.plan.continues, RetryRule.isIdempotent(run.plan.method(of: transfer.item)) {
             let fields = response.headers

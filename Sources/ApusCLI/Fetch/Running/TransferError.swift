@@ -10,10 +10,10 @@ struct TransferError: Error {
         TransferError(code: "tooLarge", message: "The body is larger than \(Format.count(limit, "byte")) (--max-size).")
     }
 
-    static func tooSlow(_ rate: Int) -> TransferError {
+    static func tooSlow(_ floor: RateFloor) -> TransferError {
         TransferError(
             code: "tooSlow",
-            message: "Less than \(rate) bytes a second for a minute (--min-rate).",
+            message: "Less than \(floor.bytesPerSecond) bytes a second for \(Format.count(floor.window, "second")) (--min-rate).",
             isRetryable: true
         )
     }

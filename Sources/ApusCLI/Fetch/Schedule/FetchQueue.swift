@@ -90,6 +90,12 @@ final class FetchQueue: Sendable {
         }
     }
 
+    /// The host of a probe has answered.
+    func answered(_ transfer: Transfer) {
+        let now = MonotonicTime.now()
+        change(at: now) { $0.schedule.answered(transfer.lane, at: now) }
+    }
+
     private static func take(_ state: inout State, at now: Int64) -> Answer {
         if state.isOver { return .over }
         return state.schedule.take(at: now).map { .transfer($0) } ?? .wait

@@ -7,11 +7,15 @@ struct HostLane {
     let name: String
     var waiting: Deque<Transfer> = []
     var running = 0
+    /// Attempts that have ended, to tell a new one from an old one.
+    var ends = 0
     /// URLs that wait for the time of another attempt.
     var retrying = 0
     /// Silent attempts since its last answer.
     var silences = 0
     var hasAnswered = false
+    /// Of its running attempts, those that have waited for an answer for so long that they count no more.
+    var stalled = 0
     /// Whether it stands in one of the schedule's queues.
     var isQueued = false
     /// Whether an alarm will look at it.
@@ -25,12 +29,12 @@ struct HostLane {
         self.pace = pace
     }
 
-    /// A host that does not answer is tried with one connection at a time, and one that has not answered yet with two: else a hundred
-    /// dead ones would take all the places there are, each for as long as its timeout.
-    func limit(_ perHost: Int) -> Int {
-        if silences > 0 { return 1 }
-        return hasAnswered ? perHost : min(2, perHost)
-    }
+    /// A host that does not answer, or has not answered yet, is tried with one connection at a time: else a few dead ones would take all
+    /// the places there are, each for as long as its timeout.
+    func limit(_ perHost: Int) -> Int { isKnown ? perHost : 1 }
+
+    /// Whether it has answered, and since then always.
+    var isKnown: Bool { hasAnswered && silences == 0 }
 
     var isSilent: Bool { silences > 0 }
 

@@ -9,12 +9,12 @@ struct Transfer: Sendable {
     var lane = 0
     /// `host:port`, for those who watch.
     var host = ""
+    /// Whether its host has yet to show that it answers.
+    var isProbe = false
     /// How often it was tried.
     var attempts = 0
     /// When the first attempt began, in nanoseconds; 0 before.
     var started: Int64 = 0
-    /// Whether an attempt has kept the beginning of its body.
-    var isPartial = false
 
     init(_ item: FetchItem, path: StoragePath? = nil) {
         self.item = item

@@ -23,6 +23,8 @@ struct TransferSchedule {
     private enum Alarm {
         case transfer(Transfer)
         case lane(Int)
+        /// Looks whether a host has answered meanwhile, unless an attempt has ended since.
+        case stall(Int, ends: Int)
     }
 
     private struct Entry: Comparable {
@@ -51,6 +53,11 @@ struct TransferSchedule {
     private var memory = 0
     private(set) var running = 0
     private var runningSilent = 0
+    private var stalled = 0
+
+    /// How long an attempt waits for the first answer of its host before its place is given to another: as many again as there are places,
+    /// at most. Dead hosts pile up, however few they are, since all others are soon done.
+    private static let patience: Int64 = 2_000_000_000
 
     init(_ limits: Limits) {
         self.limits = limits
@@ -63,8 +70,13 @@ struct TransferSchedule {
     /// Whether nothing waits and nothing runs.
     var isEmpty: Bool { waiting == 0 && running == 0 }
 
+    /// Hosts that are remembered.
+    var hostCount: Int { laneOfOrigin.count }
+
     /// Of the places, at most this many for hosts that do not answer.
     private var silentLimit: Int { max(1, limits.concurrency / 2) }
+
+    private var hasPlace: Bool { running - min(stalled, limits.concurrency) < limits.concurrency }
 
     // MARK: In and out
 
@@ -81,7 +93,7 @@ struct TransferSchedule {
     /// The next one to begin; nil if none may.
     mutating func take(at now: Int64) -> Transfer? {
         ring(at: now)
-        guard running < limits.concurrency, pace?.allows(at: now) != false else { return nil }
+        guard hasPlace, pace?.allows(at: now) != false else { return nil }
         turns &+= 1
         // A silent host gets its chance before the others, now and then: it may have come back.
         let prefersSilent = turns % 8 == 0
@@ -97,6 +109,8 @@ struct TransferSchedule {
             }
             pace?.take(at: now)
             transfer.attempts += 1
+            transfer.isProbe = !lanes[lane].isKnown
+            if transfer.isProbe { alarm(.stall(lane, ends: lanes[lane].ends), at: now &+ Self.patience) }
             if transfer.started == 0 { transfer.started = now }
             queue(lane, at: now)
             return transfer
@@ -108,22 +122,14 @@ struct TransferSchedule {
     mutating func end(_ end: AttemptEnd, at now: Int64) {
         running -= 1
         let lane = end.lane
-        let wasSilent = lanes[lane].isSilent
         update(lane) { lane in
             lane.running -= 1
-            switch end.host {
-            case .answered:
-                lane.silences = 0
-                lane.hasAnswered = true
-            case .silent: lane.silences += 1
-            case .unknown: break
-            }
+            lane.ends &+= 1
+            lane.stalled = max(0, lane.stalled - 1)
+            if case .silent = end.host { lane.silences += 1 }
             if end.pause > 0 { lane.pausedUntil = max(lane.pausedUntil, now &+ end.pause) }
         }
-        if wasSilent, !lanes[lane].isSilent, lanes[lane].isQueued {
-            silent.removeAll { $0 == lane }
-            lanes[lane].isQueued = false
-        }
+        if case .answered = end.host { answered(lane, at: now) }
         if let (transfer, wait) = end.retry {
             waiting += 1
             memory += transfer.cost
@@ -133,11 +139,26 @@ struct TransferSchedule {
         queue(lane, at: now)
     }
 
+    /// A host has answered. To be told as soon as that is known: its other URLs wait for it.
+    mutating func answered(_ lane: Int, at now: Int64) {
+        guard !lanes[lane].isKnown else { return }
+        if lanes[lane].isSilent, lanes[lane].isQueued {
+            silent.removeAll { $0 == lane }
+            lanes[lane].isQueued = false
+        }
+        update(lane) { lane in
+            lane.silences = 0
+            lane.hasAnswered = true
+            lane.stalled = 0
+        }
+        queue(lane, at: now)
+    }
+
     /// The moment at which ``take(at:)`` may give something that it does not give now; nil if that depends on an end or on the input.
     func nextMoment(after now: Int64) -> Int64? {
-        guard waiting > 0, running < limits.concurrency else { return nil }
+        guard waiting > 0 else { return nil }
         let alarm = alarms.min?.time
-        guard let pace, !pace.allows(at: now), !ready.isEmpty || !silent.isEmpty else { return alarm }
+        guard hasPlace, let pace, !pace.allows(at: now), !ready.isEmpty || !silent.isEmpty else { return alarm }
         return min(alarm ?? .max, pace.next)
     }
 
@@ -157,8 +178,10 @@ struct TransferSchedule {
     /// Changes what is known of a host, and keeps the count of places that silent ones have.
     private mutating func update(_ lane: Int, _ change: (inout HostLane) -> Void) {
         if lanes[lane].isSilent { runningSilent -= lanes[lane].running }
+        stalled -= lanes[lane].stalled
         change(&lanes[lane])
         if lanes[lane].isSilent { runningSilent += lanes[lane].running }
+        stalled += lanes[lane].stalled
     }
 
     private func mayBegin(_ lane: Int, at now: Int64) -> Bool {
@@ -225,6 +248,9 @@ struct TransferSchedule {
             case .lane(let lane):
                 lanes[lane].isPaused = false
                 queue(lane, at: now)
+            case .stall(let lane, let ends):
+                guard lanes[lane].ends == ends, !lanes[lane].isKnown else { continue }
+                update(lane) { $0.stalled = $0.running }
             }
         }
     }
