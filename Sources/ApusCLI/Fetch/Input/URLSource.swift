@@ -30,7 +30,9 @@ struct URLSource {
     private var lineNumber = 0
     private var number = 0
     private var expansion: Expansion?
-    private var json = JSONLine()
+    private let json = JSONLine()
+    /// What ``isReady`` came upon.
+    private var upcoming: Step?
 
     /// - Parameter expandsRanges: false if braces mean themselves.
     init(arguments: [String], list: InputFile? = nil, expandsRanges: Bool = true) {
@@ -46,7 +48,9 @@ struct URLSource {
     /// Cancel safety: a piece of the list may be lost; go no further.
     mutating func next() async throws -> Element? {
         while true {
-            switch step() {
+            let step = upcoming ?? step()
+            upcoming = nil
+            switch step {
             case .element(let element): return element
             case .end: return nil
             case .needsInput: break
@@ -54,6 +58,16 @@ struct URLSource {
             // One trip to a thread for each piece, which holds thousands of lines.
             guard let list else { return nil }
             lines.append(try await offload { try list.read() })
+        }
+    }
+
+    /// Whether ``next()`` will answer at once, without reading.
+    var isReady: Bool {
+        mutating get {
+            let step = upcoming ?? step()
+            if case .needsInput = step { return false }
+            upcoming = step
+            return true
         }
     }
 
