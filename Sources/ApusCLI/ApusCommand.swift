@@ -13,7 +13,7 @@ struct ApusCommand: ParsableCommand {
             apus fetch -i urls.txt -o pages   many at once, stored under pages/
             """,
         version: "apus 0.1.0",
-        subcommands: [DemoCommand.self, FetchCommand.self]
+        subcommands: [DemoCommand.self, FetchCommand.self, BenchCommand.self]
     )
 
     /// Instead of ArgumentParser's own `main`, whose exit code for wrong usage is 64: here it is 2, as with most commands.
