@@ -96,7 +96,7 @@ final class FetchWatch: FetchWatcher {
         let summary = Summary(snapshot: snapshot, ending: ending, resume: resume)
         let isForBody = printsBody && ending == .complete
         if !isQuiet, !isForBody {
-            let width = console.error.isTerminal ? console.error.size.columns : 80
+            let width = console.error.isTerminal ? console.error.size.columns : 160
             show(summary.lines(width: width, isUTF8: console.error.isUTF8))
         }
         try report?.write(HTMLReport(snapshot: snapshot, ending: ending))

@@ -1,8 +1,8 @@
 /// What each host has done, for the slowest of them: bounded, however many hosts there are.
 ///
-/// Lossy counting (Manku and Motwani 2002): when the table is full, the hosts that took the least time in all go, and their figures are added
-/// up as ``others``. A host that comes back begins anew, so what is slow again and again stays, and the figures of those that stay are
-/// their own.
+/// In the manner of lossy counting (Manku and Motwani 2002): when the table is full, the hosts that took the least time in all go. A host that
+/// comes back begins anew, so what is slow again and again stays, and the figures of those that stay are their own. All hosts together are
+/// ``total``.
 struct HostTable: Sendable {
     struct Host: Sendable, Equatable {
         var fetched = 0
@@ -21,28 +21,33 @@ struct HostTable: Sendable {
         /// How long it has kept us waiting, or does on average.
         func slowness(at elapsed: Duration) -> Duration { inFlight > 0 ? max(mean, elapsed - heard) : mean }
 
-        fileprivate mutating func add(_ other: Host) {
-            fetched += other.fetched
-            failed += other.failed
-            bytes += other.bytes
-            time += other.time
-            longest = max(longest, other.longest)
+        /// All but what another has done; the longest is not known then.
+        func without(_ other: Host) -> Host {
+            var result = self
+            result.fetched -= other.fetched
+            result.failed -= other.failed
+            result.inFlight -= other.inFlight
+            result.bytes -= other.bytes
+            result.time -= other.time
+            result.longest = .zero
+            return result
         }
     }
 
     /// What stays when the table is full; twice as many is full.
     let capacity: Int
     private(set) var hosts: [String: Host] = [:]
-    /// What was done by hosts that had to go.
-    private(set) var others = Host()
+    /// All hosts together.
+    private(set) var total = Host()
     /// Hosts had to go.
-    var isPartial: Bool { others.done > 0 }
+    private(set) var isPartial = false
 
     init(capacity: Int = 1_024) { self.capacity = capacity }
 
     mutating func began(_ name: String, at elapsed: Duration) {
         makeRoom(for: name)
         hosts[name, default: Host()].begin(elapsed)
+        total.begin(elapsed)
     }
 
     mutating func finished(
@@ -55,6 +60,7 @@ struct HostTable: Sendable {
     ) {
         makeRoom(for: name)
         hosts[name, default: Host()].finish(duration, isFailure, bytes, hadBegun, elapsed)
+        total.finish(duration, isFailure, bytes, hadBegun, elapsed)
     }
 
     /// The slowest, at most so many.
@@ -77,9 +83,9 @@ struct HostTable: Sendable {
         guard hosts.count >= limit, hosts[name] == nil else { return }
         // Those that are asked just now stay: their answers will come.
         let idle = hosts.filter { $0.value.inFlight == 0 }.sorted { $0.value.time > $1.value.time }
-        for (name, host) in idle.dropFirst(capacity) {
-            others.add(host)
+        for (name, _) in idle.dropFirst(capacity) {
             hosts[name] = nil
+            isPartial = true
         }
         busy = hosts.count - min(idle.count, capacity)
     }

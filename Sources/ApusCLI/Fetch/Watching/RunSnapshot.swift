@@ -42,9 +42,9 @@ struct RunSnapshot: Sendable {
     var series = ThroughputSeries()
     /// The slowest first.
     var slowest: [HostRow] = []
-    /// How many hosts there are, as far as the table goes.
+    /// How many hosts are known; there may be more.
     var hostCount = 0
-    /// What the hosts did that the table has no room for; nil if it has them all.
+    /// What the hosts did that are not among the slowest; nil if there are no others.
     var otherHosts: HostTable.Host?
 
     /// What this run has done.

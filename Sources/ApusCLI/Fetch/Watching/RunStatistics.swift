@@ -105,7 +105,9 @@ final class RunStatistics: FetchWatcher {
                 RunSnapshot.HostRow(name: $0.name, figures: $0.host, slowness: $0.host.slowness(at: elapsed))
             }
             result.hostCount = state.hosts.hosts.count
-            result.otherHosts = state.hosts.isPartial ? state.hosts.others : nil
+            if state.hosts.isPartial || result.slowest.count < result.hostCount {
+                result.otherHosts = result.slowest.reduce(state.hosts.total) { $0.without($1.figures) }
+            }
             return result
         }
     }

@@ -28,7 +28,7 @@ struct Summary: Sendable {
         var lines = [headline]
         let isOne = snapshot.done <= 1
         if !isOne {
-            lines += statuses + failures + latency
+            lines += statuses + failures(width) + latency
             if snapshot.latency.count >= Self.pictureMinimum {
                 lines += Self.picture(snapshot.latency, width: width, isUTF8: isUTF8)
             }
@@ -66,13 +66,14 @@ struct Summary: Sendable {
         return [line]
     }
 
-    private var failures: [StyledLine] {
+    private func failures(_ width: Int) -> [StyledLine] {
         let failures = snapshot.failures.filter { !ResultLine.isStatus($0.code) }
         return failures.prefix(10).enumerated().map { index, failure in
             var line = Self.labelled(index == 0 ? "errors" : "")
             line.add("\(Format.harmless(failure.code)) × \(Format.number(failure.count))", .red)
             let host = failure.host.map { "\(Format.harmless($0)): " } ?? ""
-            line.add(TerminalText.cut("\(host)\(Format.harmless(failure.example))", to: 150), .dim)
+            let room = max(20, width - 3 - TerminalText.columns(of: line.text))
+            line.add(TerminalText.cut("\(host)\(Format.harmless(failure.example))", to: room), .dim)
             return line
         }
     }
@@ -128,9 +129,10 @@ struct Summary: Sendable {
         guard snapshot.hostCount > 1 else { return [] }
         return snapshot.slowest.prefix(5).enumerated().map { index, row in
             var line = Self.labelled(index == 0 ? "slowest" : "")
-            line.add(Format.right(Format.time(row.figures.mean), 7))
+            line.add(Format.right(Format.time(row.slowness), 7))
             line.add(TerminalText.cut(Format.harmless(row.name), to: 60))
             line.add("\(Format.number(row.figures.fetched)) fetched", .dim)
+            if row.figures.inFlight > 0 { line.add("\(Format.number(row.figures.inFlight)) not answered", .yellow) }
             if row.figures.failed > 0 { line.add("\(Format.number(row.figures.failed)) failed", .red) }
             return line
         }

@@ -108,12 +108,12 @@ struct HTMLReport {
         guard snapshot.latency.count > 0 else { return .empty }
         let chart = LatencyChart(latency: snapshot.latency)
         let cells = Summary.percentiles + [("mean", -1)]
-        let names = cells.map { HTML.element("th", ["class": "number"], .text($0.name)) }
+        let names = cells.map { HTML.element("th", [:], .text($0.name)) }
         let values = cells.map { name, value in
             let time = value < 0 ? snapshot.latency.mean : snapshot.latency.percentile(value)
-            return HTML.element("td", ["class": "number"], .text(Format.time(time)))
+            return HTML.element("td", [:], .text(Format.time(time)))
         }
-        let table = HTML.element("table", [:], .element("tr", [:], .all(names)), .element("tr", [:], .all(values)))
+        let table = HTML.element("table", ["class": "even"], .element("tr", [:], .all(names)), .element("tr", [:], .all(values)))
         return Self.section(
             "Latency",
             "how many URLs took how long, retries included",
@@ -134,7 +134,7 @@ struct HTMLReport {
         let statuses =
             rows.isEmpty
             ? HTML.element("p", ["class": "soft"], .text("No answer came."))
-            : Self.table(["Status", "*URLs", "Share"], rows)
+            : Self.table([("Status", ""), ("URLs", "number"), ("Share", "wide")], rows)
         let failures = snapshot.failures.map { failure in
             let host = failure.host.map { "\($0): " } ?? ""
             return Self.row([
@@ -145,7 +145,7 @@ struct HTMLReport {
         let errors =
             failures.isEmpty
             ? HTML.element("p", ["class": "soft"], .text("None."))
-            : Self.table(["Error", "*URLs", "The first of them"], failures)
+            : Self.table([("Error", ""), ("URLs", "number"), ("The first of them", "")], failures)
         return .element(
             "div",
             ["class": "pair"],
@@ -156,19 +156,31 @@ struct HTMLReport {
 
     private var hosts: HTML {
         guard !snapshot.slowest.isEmpty else { return .empty }
-        let slowest = snapshot.slowest.map(\.figures.mean).max() ?? .zero
+        let slowest = snapshot.slowest.map(\.slowness).max() ?? .zero
         var rows = snapshot.slowest.map { row in
-            Self.hostRow(row.name, row.figures, meter: (row.figures.mean.inSeconds, slowest.inSeconds))
+            var name = HTML.text(row.name)
+            if row.figures.inFlight > 0 {
+                let text = "\(Format.number(row.figures.inFlight)) not answered, waited \(Format.time(row.slowness))"
+                name = name + .element("small", ["class": "warn"], .text(text))
+            }
+            return Self.hostRow(name, row.figures, meter: (row.slowness.inSeconds, slowest.inSeconds))
         }
-        if let others = snapshot.otherHosts { rows.append(Self.hostRow("hosts not listed here", others, meter: nil)) }
-        let shown = snapshot.slowest.count
+        if let others = snapshot.otherHosts {
+            rows.append(Self.hostRow(.element("span", ["class": "soft"], .text("all others")), others, meter: nil))
+        }
         let note =
-            snapshot.hostCount > shown || snapshot.otherHosts != nil
-            ? "the \(shown) slowest, by the mean" : "the slowest first, by the mean"
+            snapshot.otherHosts == nil
+            ? "the slowest first" : "the \(snapshot.slowest.count) slowest"
         return Self.section(
             "Hosts",
             note,
-            Self.table(["Host", "*Fetched", "*Failed", "*Received", "*Mean", "*Longest", "Mean"], rows)
+            Self.table(
+                [
+                    ("Host", ""), ("Fetched", "number"), ("Failed", "number"), ("Received", "number extra"),
+                    ("Mean", "number"), ("Longest", "number extra"), ("", "wide"),
+                ],
+                rows
+            )
         )
     }
 
@@ -187,14 +199,9 @@ struct HTMLReport {
         return .element("section", [:], .element("h2", [:], .text(title), small), .all(content))
     }
 
-    /// - Parameter names: of the columns; a star before a column of numbers.
-    private static func table(_ names: [String], _ rows: [HTML]) -> HTML {
-        let head = names.enumerated().map { index, name in
-            let isNumber = name.hasPrefix("*")
-            let isWide = !isNumber && index == names.count - 1 && (name == "Share" || name == "Mean")
-            let text = isNumber ? String(name.dropFirst()) : name
-            return HTML.element("th", ["class": isNumber ? "number" : isWide ? "wide" : ""], .text(text))
-        }
+    /// - Parameter columns: their names, and their kinds.
+    private static func table(_ columns: [(name: String, kind: String)], _ rows: [HTML]) -> HTML {
+        let head = columns.map { HTML.element("th", ["class": $0.kind], .text($0.name)) }
         return .element(
             "div",
             ["class": "scroll"],
@@ -213,20 +220,17 @@ struct HTMLReport {
         .element("td", ["class": "number"], .text(Format.number(value)))
     }
 
-    private static func hostRow(_ name: String, _ host: HostTable.Host, meter: (value: Double, of: Double)?) -> HTML {
-        let failed = HTML.element(
-            "td",
-            ["class": host.failed > 0 ? "number bad" : "number"],
-            .text(Format.number(host.failed))
-        )
-        let cells = [
-            HTML.element("td", ["class": "name"], .text(name)), number(host.fetched), failed,
-            .element("td", ["class": "number"], .text(Format.bytes(host.bytes))),
-            .element("td", ["class": "number"], .text(Format.time(host.mean))),
-            .element("td", ["class": "number"], .text(Format.time(host.longest))),
+    private static func hostRow(_ name: HTML, _ host: HostTable.Host, meter: (value: Double, of: Double)?) -> HTML {
+        func time(_ time: Duration, _ kind: String) -> HTML {
+            .element("td", ["class": kind], .text(host.done == 0 || time == .zero ? "" : Format.time(time)))
+        }
+        return row([
+            .element("td", ["class": "name"], name), number(host.fetched),
+            .element("td", ["class": host.failed > 0 ? "number bad" : "number"], .text(Format.number(host.failed))),
+            .element("td", ["class": "number extra"], .text(Format.bytes(host.bytes))), time(host.mean, "number"),
+            time(host.longest, "number extra"),
             .element("td", ["class": "wide"], meter.map { Self.meter($0.value / max($0.of, 1e-12), "bar") } ?? .empty),
-        ]
-        return row(cells)
+        ])
     }
 
     private static func meter(_ count: Int, of all: Int, _ kind: String) -> HTML {
