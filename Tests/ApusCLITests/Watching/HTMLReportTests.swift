@@ -110,7 +110,8 @@ import Testing
         for text in [
             "apus fetch: 121 URLs", "interrupted", "1970-01-01 00:00:00 UTC", ">80</b><span>fetched",
             ">879</b><span>left", ">404<",
-            "connectTimeout", "dead.example:80: Nobody answered.", "the 50 slowest", "all others", "1 URL of other hosts", "120.0 kB",
+            "connectTimeout", "dead.example:80: Nobody answered.", "the 50 slowest", "all others",
+            "1 URL of other hosts", "120.0 kB",
             "p99",
         ] {
             #expect(page.contains(text), "\(text)")

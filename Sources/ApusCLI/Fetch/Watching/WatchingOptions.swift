@@ -12,7 +12,8 @@ struct WatchingOptions: ParsableArguments {
         help: ArgumentHelp(
             "Write a page with the run's throughput, latencies, statuses, hosts and errors, for a browser.",
             valueName: "file"
-        )
+        ),
+        completion: .file(extensions: ["html"])
     )
     var htmlReport: String?
 

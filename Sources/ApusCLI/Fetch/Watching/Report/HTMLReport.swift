@@ -113,7 +113,12 @@ struct HTMLReport {
             let time = value < 0 ? snapshot.latency.mean : snapshot.latency.percentile(value)
             return HTML.element("td", [:], .text(Format.time(time)))
         }
-        let table = HTML.element("table", ["class": "even"], .element("tr", [:], .all(names)), .element("tr", [:], .all(values)))
+        let table = HTML.element(
+            "table",
+            ["class": "even"],
+            .element("tr", [:], .all(names)),
+            .element("tr", [:], .all(values))
+        )
         return Self.section(
             "Latency",
             "how many URLs took how long, retries included",
