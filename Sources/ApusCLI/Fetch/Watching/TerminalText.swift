@@ -27,7 +27,8 @@ enum TerminalText {
         for scalar in text.unicodeScalars {
             switch scalar {
             case "\u{0}"..."\u{7F}": result.unicodeScalars.append(scalar)
-            case "…": result += "..."
+            // As wide as it was: it stands where there was no more room.
+            case "…": result += "."
             case "µ": result += "u"
             case "·": result += "-"
             case "≈": result += "~"
