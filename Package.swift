@@ -175,7 +175,7 @@ let package = Package(
                 "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", .httpTypes, .logging,
             ]
         ),
-        .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus"]),
+        .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus", "ApusTesting", .httpTypes]),
         .testTarget(
             name: "NeighbourTests",
             dependencies: ["Apus", "ApusTesting", .asyncAlgorithms, .nioCore, .subprocess, .tracing]
