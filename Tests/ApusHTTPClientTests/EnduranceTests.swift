@@ -18,76 +18,38 @@ struct EnduranceTests {
     @Sendable
     private static func script(_ number: Int, seed: UInt64) -> [ScriptStep] {
         var random = SplitMix(seed: seed &+ UInt64(number) &* 7_919)
-        var steps: [ScriptStep] = []
-        for _ in 0..<Int.random(in: 0..<6, using: &random) {
-            steps.append(.expectHead)
-            switch Int.random(in: 0..<4, using: &random) {
-            case 0: steps.append(.send(okResponse))
-            case 1:
-                steps.append(
-                    .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", pieces: 9)
-                )
-            case 2: steps += [.wait(.milliseconds(5)), .send(okResponse, pieces: 13)]
-            default:
-                steps.append(
-                    .send("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + String(repeating: "k", count: 20_000))
-                )
-            }
+        let pause = Duration.milliseconds(5)
+        let steps = RandomFaults.responses(to: .expectHead, size: 20_000, pause: pause, using: &random)
+        switch Int.random(in: 0..<RandomFaults.count + 4, using: &random) {
+        case RandomFaults.count: return [.refuse]
+        case RandomFaults.count + 1: return [.wait(.milliseconds(20))] + steps + [.finish]
+        case RandomFaults.count + 2: return steps + [.take(100), .stall]
+        case RandomFaults.count + 3:
+            let answer = "HTTP/1.1 413 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            return steps + [.expectHead, .send(answer), .finish]
+        case let number: return steps + RandomFaults.fault(number, after: .expectHead)
         }
-        switch Int.random(in: 0..<14, using: &random) {
-        case 0: steps = [.refuse]
-        case 1: steps = [.wait(.milliseconds(20))] + steps + [.finish]
-        case 2: steps += [.expectHead, .finish]
-        case 3: steps += [.expectHead, .reset]
-        case 4: steps += [.expectHead, .send("HTTP/1.1 200 O"), .finish]
-        case 5: steps += [.expectHead, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), .finish]
-        case 6: steps += [.expectHead, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", pieces: 5), .reset]
-        case 7: steps += [.expectHead, .send("nonsense\r\n\r\n")]
-        case 8: steps += [.expectHead, .send(okResponse + "more")]
-        case 9: steps += [.expectHead, .send(okResponse), .finish]
-        case 10: steps += [.reset]
-        case 11: steps += [.take(100), .stall]
-        case 12:
-            steps += [.expectHead, .send("HTTP/1.1 413 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), .finish]
-        default: steps += [.expectHead, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), .stall]
-        }
-        return steps
     }
 
     @Sendable
     private static func request(_ session: ClientSession, _ number: Int, _ seed: UInt64) async throws -> String {
         var random = SplitMix(seed: seed ^ UInt64(number) &* 104_729)
-        let (kind, leaves) = (Int.random(in: 0..<6, using: &random), Int.random(in: 0..<10, using: &random) == 0)
+        let kind = Int.random(in: 0..<6, using: &random)
         // Many hosts, so that the table of hosts is swept too.
         let url = "http://host\(Int.random(in: 0..<(number % 100 == 0 ? 5_000 : 3), using: &random)).test/"
-        let task = EventLoop.spawn {
-            let response: ClientResponse =
-                switch kind {
-                case 0: try await session.post(url, body: .text("order"))
-                case 1: try await session.put(url, body: .bytes([UInt8](repeating: 1, count: 70_000)))
-                case 2:
-                    try await session.put(
-                        url,
-                        body: .written { writer in
-                            for _ in 0..<3 { try await writer.write([UInt8](repeating: 1, count: 5_000)) }
-                        }
-                    )
-                default: try await session.get(url)
-                }
-            // Some responses are forgotten unread.
-            if !leaves { _ = try await response.bytes() }
-        }
-        if Int.random(in: 0..<8, using: &random) == 0 {
-            for _ in 0..<Int.random(in: 0..<12, using: &random) { await turn() }
-            task.cancel()
-        }
-        do {
-            try await task.value
-            return "ok"
-        } catch is CancellationError {
-            return "cancelled"
-        } catch let error as ClientError {
-            return "\(error.code)"
+        return try await RandomFaults.outcome(using: &random) {
+            switch kind {
+            case 0: try await session.post(url, body: .text("order"))
+            case 1: try await session.put(url, body: .bytes([UInt8](repeating: 1, count: 70_000)))
+            case 2:
+                try await session.put(
+                    url,
+                    body: .written { writer in
+                        for _ in 0..<3 { try await writer.write([UInt8](repeating: 1, count: 5_000)) }
+                    }
+                )
+            default: try await session.get(url)
+            }
         }
     }
 
