@@ -49,16 +49,21 @@ struct WaitCancellationTests {
         }
     }
 
+    /// What the loop's thread hands to the one that cancels.
+    private final class Hunt: Sendable {
+        let victim = Mutex<LoopTask<Void>?>(nil)
+        let isOver = Mutex(false)
+    }
+
     @Test("a wait that another thread cancels ends, whatever the moment", arguments: 0..<9)
     func cancelledElsewhere(which: Int) async throws {
         let closed = try Closed()
-        let victim = Mutex<LoopTask<Void>?>(nil)
-        let isOver = Mutex(false)
+        let hunt = Hunt()
         try await onCleanLoop(.monotonic) {
             async let canceller: Void = offload {
                 var random = SplitMix(seed: UInt64(which))
-                while !isOver.withLock({ $0 }) {
-                    guard let task = victim.withLock({ $0.take() }) else { continue }
+                while !hunt.isOver.withLock({ $0 }) {
+                    guard let task = hunt.victim.withLock({ $0.take() }) else { continue }
                     // Between the task's beginning and some time in its wait.
                     for _ in 0..<Int.random(in: 0..<400, using: &random) { apus_spin_pause() }
                     task.cancel()
@@ -66,7 +71,7 @@ struct WaitCancellationTests {
             }
             for round in 0..<2_000 {
                 let task = EventLoop.spawn { try await closed.wait(which) }
-                victim.withLock { $0 = task }
+                hunt.victim.withLock { $0 = task }
                 let (done, _) = try await ApusRuntime.wait([task], timeout: .seconds(30))
                 guard done.count == 1 else {
                     Issue.record("round \(round) waits for ever")
@@ -75,7 +80,7 @@ struct WaitCancellationTests {
                 await #expect(throws: CancellationError.self) { try await task.value }
                 closed.barrier?.reset()
             }
-            isOver.withLock { $0 = true }
+            hunt.isOver.withLock { $0 = true }
             try await canceller
             #expect(closed.full?.count == 1 && closed.semaphore?.available == 0 && !closed.condition.lock.isLocked)
             try await closed.open()
