@@ -94,16 +94,19 @@ final class FetchWatch: FetchWatcher {
         console.close()
         let snapshot = statistics.snapshot(hosts: HTMLReport.hostLimit)
         let summary = Summary(snapshot: snapshot, ending: ending, resume: resume)
-        let isForBody = printsBody && ending == .complete
-        if !isQuiet, !isForBody {
-            let width = console.error.isTerminal ? console.error.size.columns : 160
+        let width = console.error.isTerminal ? console.error.size.columns : 160
+        if isQuiet || (printsBody && ending == .complete) {
+            // How to go on, if it has to be gone on with.
+            show(summary.end)
+        } else {
             show(summary.lines(width: width, isUTF8: console.error.isUTF8))
         }
         try report?.write(HTMLReport(snapshot: snapshot, ending: ending))
     }
 
     private func show(_ lines: [StyledLine]) {
+        guard !lines.isEmpty else { return }
         let text = lines.map { $0.rendered(isStyled: console.error.isStyled) + "\n" }.joined()
-        StandardError.write(console.error.isUTF8 || !console.error.isTerminal ? text : TerminalText.ascii(text))
+        console.printAtLast(text, to: .error)
     }
 }
