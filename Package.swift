@@ -147,7 +147,10 @@ let package = Package(
             name: "Apus",
             dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusWire", .httpTypes]
         ),
-        .executableTarget(name: "ApusCLI", dependencies: ["Apus", .argumentParser, .logging]),
+        .executableTarget(
+            name: "ApusCLI",
+            dependencies: ["Apus", .argumentParser, .dequeModule, .heapModule, .httpTypes, .logging]
+        ),
 
         // Tests.
         .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),

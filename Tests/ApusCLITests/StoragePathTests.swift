@@ -4,27 +4,41 @@ import Testing
 @testable import ApusCLI
 
 @Suite struct StoragePathTests {
-    private func names(_ url: String) throws -> [String] { try StoragePath(URI(url)).names }
+    @Test(arguments: [
+        ("http://example.com/", "example.com/index.html"),
+        ("http://example.com", "example.com/index.html"),
+        ("http://example.com:80/a", "example.com/a"),
+        ("https://example.com:443/a", "example.com/a"),
+        ("https://example.com:80/a", "example.com_80/a"),
+        ("http://EXAMPLE.com:8080/a/b.txt", "example.com_8080/a/b.txt"),
+        ("https://example.com/a/", "example.com/a/index.html"),
+        ("http://[::1]:8080/x", "::1_8080/x"),
+        ("http://user:secret@h/x", "h/x"),
+        ("http://h/x#fragment", "h/x"),
+        ("http://h/a?b=c&d=e", "h/a@b=c&d=e"),
+        ("http://h/?q=1", "h/index.html@q=1"),
+        ("http://h/a?", "h/a@"),
+        ("http://h/a?path=/etc/../passwd", "h/a@path=%2Fetc%2F..%2Fpasswd"),
+        ("http://h/a?../../x", "h/a@..%2F..%2Fx"),
+        ("http://h/caf\u{E9}", "h/caf%C3%A9"),
+        ("http://h/.hidden", "h/.hidden"),
+        ("http://h/...", "h/..."),
+        ("http://h//a///b", "h/a/b"),
+        ("http://h/.apus-partial/7", "h/_.apus-partial/7"),
+        ("http://h/CON", "h/_CON"), ("http://h/aux.c", "h/_aux.c"), ("http://h/com1.tar.gz", "h/_com1.tar.gz"),
+        ("http://h/nul/x", "h/_nul/x"), ("http://h/console", "h/console"), ("http://h/lpt", "h/lpt"),
+    ])
+    func aTreeIsHostAndPath(url: String, expected: String) throws {
+        #expect(try StoragePath(URI(url), tree: true).text == expected)
+    }
 
     @Test(arguments: [
-        ("http://example.com/", ["example.com_80", "%index"]),
-        ("http://example.com", ["example.com_80", "%index"]),
-        ("http://EXAMPLE.com:8080/a/b.txt", ["example.com_8080", "a", "b.txt"]),
-        ("https://example.com/a/", ["example.com_443", "a", "%index"]),
-        ("http://[::1]:8080/x", ["::1_8080", "x"]),
-        ("http://user:secret@h/x", ["h_80", "x"]),
-        ("http://h/x#fragment", ["h_80", "x"]),
-        ("http://h/a?b=c&d=e", ["h_80", "a?b=c&d=e"]),
-        ("http://h/?q=1", ["h_80", "%index?q=1"]),
-        ("http://h/a?", ["h_80", "a?"]),
-        ("http://h/a?path=/etc/../passwd", ["h_80", "a?path=%2Fetc%2F..%2Fpasswd"]),
-        ("http://h/a?../../x", ["h_80", "a?..%2F..%2Fx"]),
-        ("http://h/caf\u{E9}", ["h_80", "caf%C3%A9"]),
-        ("http://h/.hidden", ["h_80", ".hidden"]),
-        ("http://h/...", ["h_80", "..."]),
+        ("http://h/", "index.html"), ("http://h/a/b/c.txt", "c.txt"), ("http://h/a/", "index.html"),
+        ("http://h/a/b?x=1", "b@x=1"), ("http://h/.apus-partial", "_.apus-partial"), ("http://h/a/..%2F", "..%2F"),
+        ("http://h/%2e%2e", "%2E%2E"), ("http://h/a%2Fb", "a%2Fb"),
     ])
-    func isHostPortAndPath(url: String, expected: [String]) throws {
-        #expect(try names(url) == expected)
+    func withoutATreeItIsTheLastPartOfThePath(url: String, expected: String) throws {
+        #expect(try StoragePath(URI(url), tree: false).text == expected)
     }
 
     @Test(arguments: [
@@ -34,53 +48,78 @@ import Testing
         "http://h/..?x",
         "http://h/a/..;/b", "http://h/\\..\\..\\escape", "http://h/%2fetc%2fpasswd", "http://h/?/../../x",
     ])
-    func neverLeavesItsFolder(url: String) throws {
-        for name in try names(url) { #expect(isSafe(name), "\(name)") }
+    func aURLNeverLeavesItsFolder(url: String) throws {
+        for tree in [true, false] {
+            for name in try StoragePath(URI(url), tree: tree).names { #expect(isSafe(name), "\(name)") }
+        }
+    }
+
+    private let pieces = [
+        "..", ".", "/", "//", "%2e", "%2F", "\0", "\n", "a", "?", "%", "\\", "\u{7F}", "é", "%00", "\u{85}", "\u{202E}",
+        "CON", "nul.", ".apus-partial", "@", String(repeating: "x", count: 300), String(repeating: "é", count: 120),
+    ]
+
+    private func randomText(_ most: Int) -> String {
+        (0..<Int.random(in: 0...most)).map { _ in pieces.randomElement() ?? "" }.joined()
     }
 
     /// The mapping is total: also for parts that no URI has.
     @Test func neverLeavesItsFolderWhateverTheParts() {
-        var random = SystemRandomNumberGenerator()
-        let pieces = [
-            "..", ".", "/", "//", "%2e", "%2F", "\0", "\n", "a", "?", "%", "\\", "\u{7F}", "é", "%00",
-            String(repeating: "x", count: 300),
-        ]
         for _ in 0..<5_000 {
-            func text() -> String {
-                (0..<Int.random(in: 0...8, using: &random)).map { _ in pieces.randomElement() ?? "" }.joined()
-            }
-            let path = StoragePath(host: text(), path: "/" + text(), query: Bool.random() ? text() : nil)
-            #expect(path.names.count >= 2)
+            let host = Bool.random() ? randomText(8) : nil
+            let path = StoragePath(host: host, path: "/" + randomText(8), query: Bool.random() ? randomText(8) : nil)
+            #expect(path.names.count >= (host == nil ? 1 : 2))
             for name in path.names { #expect(isSafe(name), "\(path.names)") }
         }
     }
 
+    /// What a line of JSON asks for is refused, or is as safe.
+    @Test func anOutputIsRefusedOrStaysBelow() {
+        var refused = 0
+        for _ in 0..<5_000 {
+            let output = randomText(6)
+            guard let path = try? StoragePath(output: output) else {
+                refused += 1
+                continue
+            }
+            #expect(!path.names.isEmpty)
+            for name in path.names { #expect(isSafe(name), "\(path.names)") }
+        }
+        #expect((1..<5_000).contains(refused))
+    }
+
     private func isSafe(_ name: String) -> Bool {
         !name.isEmpty && name != "." && name != ".." && name.utf8.count <= StoragePath.maximumName
-            && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 < 0x20 || $0 == 0x7F }
+            && !name.hasPrefix(StagingFolder.name)
+            && !name.unicodeScalars.contains { $0 == "/" || $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0 == "\u{202E}" }
     }
 
-    @Test func differentURLsHaveDifferentNames() throws {
-        let long = String(repeating: "x", count: 300)
-        let urls = [
-            "http://h/a", "http://h/a/", "http://h/a/index.html", "http://h/a/%25index", "http://h/a/%index2",
-            "http://h/a/b", "http://h/a%2Fb", "http://h/a?b", "http://h/a%3Fb",
-            "http://h//a",
-            "http://h/%25empty/a", "http://h:81/a", "http://h/A", "http://h/a?", "http://h/a?b/c", "http://h/\(long)",
-            "http://h/\(long)y", "http://h/\(long)/a",
-        ]
-        let paths = try urls.map { try names($0).joined(separator: "/") }
-        #expect(Set(paths).count == urls.count)
+    @Test(arguments: [
+        ("a", "a"), ("a/b", "a/b"), ("./a//b", "a/b"), ("é ü/(1).txt", "é ü/(1).txt"), ("-rf", "-rf"), ("a/...", "a/..."),
+        ("con.txt", "_con.txt"), ("..a/b..", "..a/b.."),
+    ])
+    func anOutputIsKept(output: String, expected: String) throws {
+        #expect(try StoragePath(output: output).text == expected)
     }
 
-    @Test func longNamesAreShortened() throws {
+    @Test(arguments: [
+        ("", "empty"), ("/etc/passwd", "absolute"), ("//a", "absolute"), ("../a", ".."), ("a/../../b", ".."), ("a/..", ".."),
+        ("..", ".."), ("a\0b", "control"), ("a\u{1B}[2J", "control"), ("a\u{9B}2J", "control"), ("a\u{202E}txt", "control"),
+        ("a/", "folder"), (".", "folder"), ("./.", "folder"), (".apus-partial/1", "own folder"),
+        (String(repeating: "x", count: 300), "300 bytes"), (String(repeating: "x/", count: 2_000) + "x", "4001 bytes"),
+    ])
+    func anOutputThatWouldBeElsewhereIsRefused(output: String, reason: String) {
+        let error = #expect(throws: StorageError.self) { try StoragePath(output: output) }
+        #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+    }
+
+    @Test func longNamesAreShortenedAndStayDifferent() throws {
         let long = String(repeating: "x", count: 5_000)
-        let name = try #require(try names("http://h/\(long)").last)
-        #expect(name.utf8.count == StoragePath.maximumName)
-        #expect(name.contains("%long-"))
-        let deep = String(repeating: "a/", count: 5_000)
-        let names = try names("http://h/\(deep)")
-        #expect(names.count == 2)
-        #expect(names[1].hasPrefix("%long-"))
+        let names = try ["", "y", ".html", "y.html"].map { try StoragePath(URI("http://h/\(long)\($0)"), tree: false).text }
+        #expect(Set(names).count == 4)
+        #expect(names.allSatisfy { $0.utf8.count == StoragePath.maximumName })
+        #expect(names[2].hasSuffix(".html") && !names[0].hasSuffix(".html"))
+        let deep = try StoragePath(URI("http://h/" + String(repeating: "a/", count: 5_000)), tree: true)
+        #expect(deep.names.count == 2 && deep.names[1].hasPrefix("~"))
     }
 }

@@ -59,7 +59,10 @@ enum Rules {
         ),
         ImportRule(
             target: "ApusCLI",
-            allowed: ["Apus", "ArgumentParser", "Foundation", "Glibc", "Logging", "Synchronization"]
+            allowed: [
+                "Apus", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes", "Logging",
+                "Synchronization",
+            ]
         ),
     ]
 

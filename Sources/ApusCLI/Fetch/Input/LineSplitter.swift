@@ -1,0 +1,88 @@
+import Glibc
+
+/// Cuts what is read into lines.
+struct LineSplitter {
+    enum Line: Equatable {
+        /// Without white space around it.
+        case text(String)
+        /// An empty line, or one that begins with `#`.
+        case nothing
+        case notText
+        case tooLong
+    }
+
+    /// Room for a line of JSON with a body; a URL ends sooner.
+    static let maximumLine = 1 << 20
+
+    private var bytes: [UInt8] = []
+    private var start = 0
+    /// Up to here there is no line's end.
+    private var scanned = 0
+    private var isFirst = true
+    /// Within a line that is too long, which has been told already.
+    private var isSkipping = false
+    private(set) var isAtEnd = false
+
+    /// Adds what was read next: nothing at the end.
+    mutating func append(_ piece: [UInt8]) {
+        isAtEnd = piece.isEmpty
+        if start == bytes.count {
+            bytes = piece
+        } else {
+            bytes.removeSubrange(..<start)
+            bytes += piece
+        }
+        scanned -= start
+        start = 0
+    }
+
+    /// The next line; nil if more has to be read, or at the end.
+    mutating func next() -> Line? {
+        while true {
+            if let end = lineEnd() {
+                let line = start..<end
+                start = end + 1
+                scanned = start
+                if isSkipping { isSkipping = false } else { return cut(line) }
+            } else if isAtEnd {
+                let line = start..<bytes.count
+                start = bytes.count
+                scanned = start
+                return line.isEmpty || isSkipping ? nil : cut(line)
+            } else {
+                scanned = bytes.count
+                guard scanned - start > Self.maximumLine || isSkipping else { return nil }
+                start = scanned
+                guard !isSkipping else { return nil }
+                isSkipping = true
+                isFirst = false
+                return .tooLong
+            }
+        }
+    }
+
+    private func lineEnd() -> Int? {
+        bytes.withUnsafeBytes { buffer in
+            guard let base = buffer.baseAddress, scanned < buffer.count else { return nil }
+            guard let end = memchr(base + scanned, Int32(UInt8(ascii: "\n")), buffer.count - scanned) else {
+                return nil
+            }
+            return UnsafeRawPointer(end) - base
+        }
+    }
+
+    private mutating func cut(_ range: Range<Int>) -> Line {
+        defer { isFirst = false }
+        guard range.count <= Self.maximumLine else { return .tooLong }
+        return bytes.withUnsafeBytes { buffer in
+            func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+            var line = buffer[range]
+            // A byte order mark, which some editors put first.
+            if isFirst, line.starts(with: [0xEF, 0xBB, 0xBF]) { line = line.dropFirst(3) }
+            while let first = line.first, isSpace(first) { line.removeFirst() }
+            while let last = line.last, isSpace(last) { line.removeLast() }
+            guard let first = line.first, first != UInt8(ascii: "#") else { return .nothing }
+            return String(validating: UnsafeRawBufferPointer(rebasing: line), as: UTF8.self).map(Line.text) ?? .notText
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import Apus
+
+/// What to fetch, one after the other: the arguments, then the lines of a file, read as they are needed.
+///
+/// Only one piece of the file is in memory, and of a range only the place where it is.
+struct URLSource {
+    enum Element: Equatable, Sendable {
+        case item(FetchItem)
+        /// What cannot be fetched: where it stands, and why not. Neither shows what was written there, which may hold a secret.
+        case invalid(number: Int, place: String, reason: String)
+    }
+
+    private enum Step {
+        case element(Element)
+        case needsInput
+        case end
+    }
+
+    private struct Expansion {
+        var template: URLTemplate
+        var next = 0
+        var place: String
+    }
+
+    private var arguments: ArraySlice<String>
+    private var argumentNumber = 0
+    private let list: InputFile?
+    private let expandsRanges: Bool
+    private var lines = LineSplitter()
+    private var lineNumber = 0
+    private var number = 0
+    private var expansion: Expansion?
+    private let json = JSONLine()
+    /// What ``isReady`` came upon.
+    private var upcoming: Step?
+
+    /// - Parameter expandsRanges: false if braces mean themselves.
+    init(arguments: [String], list: InputFile? = nil, expandsRanges: Bool = true) {
+        self.arguments = arguments[...]
+        self.list = list
+        self.expandsRanges = expandsRanges
+    }
+
+    /// The next one, nil at the end.
+    ///
+    /// - Throws: ``InputError``, `CancellationError`.
+    ///
+    /// Cancel safety: a piece of the list may be lost; go no further.
+    mutating func next() async throws -> Element? {
+        while true {
+            let step = upcoming ?? step()
+            upcoming = nil
+            switch step {
+            case .element(let element): return element
+            case .end: return nil
+            case .needsInput: break
+            }
+            // One trip to a thread for each piece, which holds thousands of lines.
+            guard let list else { return nil }
+            lines.append(try await offload { try list.read() })
+        }
+    }
+
+    /// Whether ``next()`` will answer at once, without reading.
+    var isReady: Bool {
+        mutating get {
+            let step = upcoming ?? step()
+            if case .needsInput = step { return false }
+            upcoming = step
+            return true
+        }
+    }
+
+    private mutating func step() -> Step {
+        while true {
+            if expansion != nil {
+                if let element = nextOfExpansion() { return .element(element) }
+                expansion = nil
+            }
+            if let argument = arguments.popFirst() {
+                argumentNumber += 1
+                if let element = element(of: argument, at: "argument-\(argumentNumber)") { return .element(element) }
+                continue
+            }
+            guard let list else { return .end }
+            guard let line = lines.next() else { return lines.isAtEnd ? .end : .needsInput }
+            lineNumber += 1
+            switch line {
+            case .nothing:
+                number += 1
+            case .text(let text):
+                let place = list.name + ":" + String(lineNumber)
+                if let element = element(of: text, at: place, isLine: true) { return .element(element) }
+            case .notText:
+                return .element(invalid(list.name + ":" + String(lineNumber), "the line is not UTF-8"))
+            case .tooLong:
+                let reason = "the line has more than \(LineSplitter.maximumLine) bytes"
+                return .element(invalid(list.name + ":" + String(lineNumber), reason))
+            }
+        }
+    }
+
+    /// - Returns: nil if it became an ``expansion``.
+    private mutating func element(of text: String, at place: String, isLine: Bool = false) -> Element? {
+        if isLine, text.utf8.first == UInt8(ascii: "{") {
+            number += 1
+            switch json.parse(text) {
+            case .success(let fields):
+                return item(fields.url, place) {
+                    $0.method = fields.method
+                    $0.headers = fields.headers
+                    $0.body = fields.body
+                    $0.output = fields.output
+                }
+            case .failure(let error): return .invalid(number: number, place: place, reason: error.reason)
+            }
+        }
+        if expandsRanges, text.utf8.contains(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) {
+            do {
+                expansion = Expansion(template: try URLTemplate(text), place: place)
+                return nil
+            } catch {
+                return invalid(place, error.reason)
+            }
+        }
+        number += 1
+        return item(text, place)
+    }
+
+    private mutating func nextOfExpansion() -> Element? {
+        guard let expansion, expansion.next < expansion.template.count else { return nil }
+        self.expansion?.next += 1
+        number += 1
+        return item(expansion.template[expansion.next], expansion.place)
+    }
+
+    private mutating func invalid(_ place: String, _ reason: String) -> Element {
+        number += 1
+        return .invalid(number: number, place: place, reason: reason)
+    }
+
+    private func item(_ text: String, _ place: String, _ complete: (inout FetchItem) -> Void = { _ in }) -> Element {
+        do {
+            var item = FetchItem(number: number, place: place, uri: try Self.uri(text))
+            complete(&item)
+            return .item(item)
+        } catch {
+            return .invalid(number: number, place: place, reason: error.reason)
+        }
+    }
+
+    private static func uri(_ text: String) throws(InvalidLine) -> URI {
+        // "localhost:8080" and "user:password@host" are URIs too, with a host or a user's name in the scheme's place.
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst(), byte != UInt8(ascii: ":") {}
+        guard rest.starts(with: "//".utf8) else { throw InvalidLine(noScheme) }
+        let uri: URI
+        do {
+            uri = try URI(text)
+        } catch {
+            throw InvalidLine(error.code == .invalidScheme ? noScheme : error.message)
+        }
+        switch uri.scheme {
+        case "http", "https": return uri
+        case let scheme: throw InvalidLine("\(scheme.prefix(20)) is not supported: \(noScheme)")
+        }
+    }
+
+    private static let noScheme = "a URL begins with http:// or https://"
+}
+
+/// Why a line is not fetched.
+struct InvalidLine: Error, Equatable {
+    /// A sentence without a full stop, which does not show what the line says but for the names of its keys.
+    var reason: String
+
+    init(_ reason: String) { self.reason = reason }
+}

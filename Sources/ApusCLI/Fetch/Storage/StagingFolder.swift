@@ -1,0 +1,126 @@
+import Glibc
+import Synchronization
+
+/// Where bodies are while they are incomplete: a folder of our own in the folder of `-o`, for this run alone.
+///
+/// A body has the item's number as its name there. One that can be gone on with has a second file beside it, `number.meta`, which says of
+/// what it is a part. Whatever a run that was killed left behind is removed by the next one, if nothing can be made of it.
+final class StagingFolder: Sendable {
+    static let name = ".apus-partial"
+    private static let metaSuffix = ".meta"
+    private static let attempts = 16
+
+    let folder: Folder
+    private let ownName: String
+    /// Of earlier runs. Others need not be looked for.
+    private let leftovers: Mutex<Set<Int>>
+
+    /// Makes it in `parent`; a second run at the same time gets one of its own.
+    init(in parent: Folder) throws {
+        var attempt = 1
+        while true {
+            let name = attempt == 1 ? Self.name : "\(Self.name)-\(attempt)"
+            if let folder = try Self.locked(name, in: parent) {
+                self.folder = folder
+                ownName = name
+                break
+            }
+            attempt += 1
+            guard attempt <= Self.attempts else { throw StorageError("cannot lock \(Self.name)", EWOULDBLOCK) }
+        }
+        leftovers = Mutex(Self.clean(folder))
+    }
+
+    /// - Returns: nil if it is another run's.
+    private static func locked(_ name: String, in parent: Folder) throws -> Folder? {
+        while true {
+            if mkdirat(parent.descriptor, name, 0o700) != 0, errno != EEXIST {
+                throw StorageError("cannot make the folder \(name)", errno)
+            }
+            guard let folder = parent.child(name, making: false) else {
+                if errno == ENOENT { continue }
+                throw StorageError("cannot use \(name) as a folder", errno)
+            }
+            var own = stat()
+            guard fstat(folder.descriptor, &own) == 0, own.st_uid == geteuid() else {
+                throw StorageError("cannot use \(name), which is another user's", EPERM)
+            }
+            guard flock(folder.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+                if errno == EWOULDBLOCK { return nil }
+                throw StorageError("cannot lock \(name)", errno)
+            }
+            // The run that had it may have removed it just before.
+            var named = stat()
+            if fstatat(parent.descriptor, name, &named, AT_SYMLINK_NOFOLLOW) == 0, named.st_ino == own.st_ino {
+                return folder
+            }
+        }
+    }
+
+    /// Removes bodies of which nothing is known, and what is known of bodies that are gone.
+    ///
+    /// - Returns: the numbers of the others.
+    private static func clean(_ folder: Folder) -> Set<Int> {
+        let names = Set(entries(folder))
+        var numbers: Set<Int> = []
+        for name in names {
+            let isMeta = name.hasSuffix(metaSuffix)
+            let stem = isMeta ? String(name.dropLast(metaSuffix.count)) : name
+            guard let number = Int(stem), String(number) == stem else { continue }
+            if names.contains(isMeta ? stem : stem + metaSuffix) {
+                numbers.insert(number)
+            } else {
+                unlinkat(folder.descriptor, name, 0)
+            }
+        }
+        return numbers
+    }
+
+    private static func entries(_ folder: Folder) -> [String] {
+        let descriptor = openat(folder.descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0, let stream = fdopendir(descriptor) else {
+            if descriptor >= 0 { Glibc.close(descriptor) }
+            return []
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            names.append(
+                withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            )
+        }
+        return names
+    }
+
+    // MARK: - Files
+
+    static func bodyName(_ number: Int) -> String { String(number) }
+    static func metaName(_ number: Int) -> String { String(number) + metaSuffix }
+
+    /// Whether an earlier run left something of this item.
+    func hasLeftover(_ number: Int) -> Bool { leftovers.withLock { $0.contains(number) } }
+
+    /// An empty file for a body; what is there of an earlier run is gone.
+    ///
+    /// - Returns: its descriptor, or -1 with the reason in `errno`.
+    func makeBody(_ number: Int) -> Int32 {
+        if leftovers.withLock({ $0.remove(number) }) != nil {
+            unlinkat(folder.descriptor, Self.metaName(number), 0)
+        }
+        // No O_EXCL: the folder is locked, so that what is there is of nobody.
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
+        return openat(folder.descriptor, Self.bodyName(number), flags, 0o666)
+    }
+
+    func addLeftover(_ number: Int) { leftovers.withLock { _ = $0.insert(number) } }
+
+    /// Removes the body and what is known of it.
+    func remove(_ number: Int) {
+        unlinkat(folder.descriptor, Self.bodyName(number), 0)
+        unlinkat(folder.descriptor, Self.metaName(number), 0)
+        leftovers.withLock { _ = $0.remove(number) }
+    }
+
+    /// Removes the folder if nothing is in it.
+    func close(in parent: Folder) { unlinkat(parent.descriptor, ownName, AT_REMOVEDIR) }
+}

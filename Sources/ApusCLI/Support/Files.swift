@@ -1,0 +1,21 @@
+import Glibc
+
+/// What Glibc's functions leave to do.
+enum Files {
+    /// Gives a file another name in the same folder, unless something has that name.
+    ///
+    /// By a second link, as `renameat2` is not to be had from Swift without C. Where there are no links, it looks first: then somebody who
+    /// makes such a file at the same moment loses it.
+    ///
+    /// - Returns: 0, or -1 and the reason in `errno`.
+    static func renameWithoutReplacing(_ name: String, to newName: String, in folder: Int32) -> Int32 {
+        if linkat(folder, name, folder, newName, 0) == 0 { return unlinkat(folder, name, 0) }
+        guard errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS else { return -1 }
+        var status = stat()
+        guard fstatat(folder, newName, &status, AT_SYMLINK_NOFOLLOW) != 0 else {
+            errno = EEXIST
+            return -1
+        }
+        return renameat(folder, name, folder, newName)
+    }
+}
