@@ -44,10 +44,8 @@ final class FetchWatch: FetchWatcher {
     func retrying(host: String) { statistics.retrying(host: host) }
     func finished(_ result: FetchResult, host: String?) { statistics.finished(result, host: host) }
 
-    /// How many items there are.
-    func setTotal(_ items: Int) { statistics.setTotal(items) }
-    /// How much of the input has been read, from 0 to 1, where the number of items is not known.
-    func setInputRead(_ fraction: Double) { statistics.setInputRead(fraction) }
+    /// How many items there are, or are thought to be.
+    func setTotal(_ items: Int, isExact: Bool = true) { statistics.setTotal(items, isExact: isExact) }
     /// So many were done by an earlier run.
     func addSkipped(_ count: Int) { statistics.addSkipped(count) }
     /// A URL did not get the credentials, because it is another host's.
