@@ -147,7 +147,10 @@ let package = Package(
             name: "Apus",
             dependencies: ["ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusWire", .httpTypes]
         ),
-        .executableTarget(name: "ApusCLI", dependencies: ["Apus", .argumentParser, .logging]),
+        .executableTarget(
+            name: "ApusCLI",
+            dependencies: ["Apus", .argumentParser, .dequeModule, .heapModule, .httpTypes, .logging]
+        ),
 
         // Tests.
         .testTarget(name: "ApusWireTests", dependencies: ["ApusWire", .httpTypes]),
@@ -172,7 +175,7 @@ let package = Package(
                 "ApusHTTPClient", "ApusHTTPServer", "ApusNet", "ApusRuntime", "ApusTesting", .httpTypes, .logging,
             ]
         ),
-        .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus"]),
+        .testTarget(name: "ApusCLITests", dependencies: ["ApusCLI", "Apus", "ApusTesting", .httpTypes]),
         .testTarget(
             name: "NeighbourTests",
             dependencies: ["Apus", "ApusTesting", .asyncAlgorithms, .nioCore, .subprocess, .tracing]

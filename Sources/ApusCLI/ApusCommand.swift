@@ -8,12 +8,15 @@ struct ApusCommand: ParsableCommand {
         commandName: "apus",
         abstract: "Asynchronous I/O for Swift: an event loop, and an HTTP session on it.",
         discussion: """
-            apus demo                         what the library does, with figures
-            apus fetch http://example.com/    one page, to standard output
-            apus fetch -i urls.txt -o pages   many at once, stored under pages/
+            Examples:
+
+                apus demo                         what the library does, with figures
+                apus fetch http://example.com/    one page, to standard output
+                apus fetch -i urls.txt -o pages   many at once, stored under pages/
+                apus bench http://127.0.0.1:8000/ how fast a server of yours answers
             """,
         version: "apus 0.1.0",
-        subcommands: [DemoCommand.self, FetchCommand.self]
+        subcommands: [DemoCommand.self, FetchCommand.self, BenchCommand.self]
     )
 
     /// Instead of ArgumentParser's own `main`, whose exit code for wrong usage is 64: here it is 2, as with most commands.

@@ -28,7 +28,7 @@ import Testing
 
     /// A server's words must not command the terminal, nor look like another line.
     @Test func serversCannotCommandTheTerminal() {
-        #expect(Format.harmless("a\u{1B}[31mb\r\n200  0 0.1s x\u{202E}") == "a\u{FFFD}[31mb 200 0 0.1s x\u{FFFD}")
+        #expect(Format.harmless("a\u{1B}[31mb\r\n200  0 0.1s x\u{202E}") == "a\\u{1B}[31mb 200 0 0.1s x\\u{202E}")
     }
 
     @Test func textIsWrappedAtWords() {

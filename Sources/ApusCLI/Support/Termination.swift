@@ -2,11 +2,11 @@ import Apus
 import Glibc
 import Synchronization
 
-/// Makes SIGTERM and SIGHUP do what the loop makes of Ctrl-C: the first cancels, so that what is unfinished is cleaned up,
-/// and the second ends the process.
+/// What Ctrl-C, SIGTERM and SIGHUP do: the first of them tells whoever works to come to an end, and the second ends the process, at once
+/// and whatever the loop is doing.
 enum Termination {
     private struct State {
-        var cancel: (@Sendable () -> Void)?
+        var begin: (@Sendable () -> Void)?
         var signal: Int32?
     }
 
@@ -17,17 +17,21 @@ enum Termination {
     /// The exit code of whoever was told to end: 128 + the signal.
     static var exitCode: Int32 { state.withLock { $0.signal.map { 128 + $0 } } ?? ExitStatus.interrupted }
 
+    /// Calls `handler` at the first of these signals, on a thread of its own; at once if it has come before.
+    static func onSignal(_ handler: @escaping @Sendable () -> Void) {
+        let signal = state.withLock {
+            $0.begin = handler
+            return $0.signal
+        }
+        if signal != nil { handler() }
+    }
+
     /// Runs `body` in a task that these signals cancel.
     ///
     /// Cancel safety: that of `body`.
     static func cancelling(_ body: @escaping @Sendable () async throws -> Void) async throws {
         let task = EventLoop.spawn(name: "job", body)
-        let signal = state.withLock {
-            $0.cancel = { task.cancel() }
-            return $0.signal
-        }
-        // It came before there was a task.
-        if signal != nil { task.cancel() }
+        onSignal { task.cancel() }
         try await withTaskCancellationHandler {
             try await task.value
         } onCancel: {
@@ -54,7 +58,7 @@ enum Termination {
         )
         guard result == 0 else { return }
         pthread_detach(thread)
-        for number in [SIGTERM, SIGHUP] {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
             var action = sigaction()
             // Who ignores a signal wants that, as nohup does.
             guard sigaction(number, nil, &action) == 0,
@@ -78,13 +82,13 @@ enum Termination {
             if count < 0, errno == EINTR { continue }
             guard count == 1 else { return }
             let number = Int32(byte)
-            let (isFirst, cancel) = state.withLock { state in
+            let (isFirst, begin) = state.withLock { state in
                 let isFirst = state.signal == nil
                 if isFirst { state.signal = number }
-                return (isFirst, state.cancel)
+                return (isFirst, state.begin)
             }
             guard isFirst else { _exit(128 + number) }
-            cancel?()
+            begin?()
         }
     }
 }

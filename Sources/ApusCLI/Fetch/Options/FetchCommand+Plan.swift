@@ -1,0 +1,42 @@
+import Apus
+import HTTPTypes
+
+// What the options mean for the library.
+extension FetchPlan {
+    init(_ command: FetchCommand, storage: Storage?) {
+        method = command.sending.method.flatMap { HTTPRequest.Method(rawValue: $0) }
+        body = command.sending.body
+        hasSecrets = command.sending.hasSecrets
+        self.storage = storage
+        ifModified = command.storing.ifModified
+        isIdentity = !command.storing.compressed
+        maximumSize = command.storing.maxSize
+        rateFloor = command.patience.rateFloor.flatMap { $0.bytesPerSecond > 0 ? $0 : nil }
+        hashes = command.records.sha256
+        reports = command.records.report != nil
+        retry = RetryRule(retries: command.patience.retries)
+    }
+}
+
+extension ClientSession.Configuration {
+    /// - Throws: what is wrong with a file that an option names.
+    init(_ command: FetchCommand, jar: CookieJar?) throws {
+        self.init()
+        let (pace, sending) = (command.pace, command.sending)
+        // As many connections as requests: none waits for another's. How many there are of one host is the queue's matter.
+        pool.limit = 2 * pace.concurrency
+        timeouts = command.patience.timeouts
+        redirects = .follow(upTo: sending.maxRedirects)
+        userAgent = "apus/0.1"
+        headers = try sending.headers()
+        auth = sending.authentication
+        tls = try command.tls.configuration()
+        decompress = command.storing.compressed
+        if !command.storing.compressed, headers[.acceptEncoding] == nil { headers[.acceptEncoding] = "identity" }
+        // What one URL sets is no other's business unless somebody asks for it.
+        cookieJar = jar ?? .disabled
+        if let url = sending.proxy { proxy = url == "direct" ? .direct : try Proxy(url) }
+        trustEnvironment = sending.proxy == nil
+        if let folder = command.storing.httpCache { middleware = [HTTPCache(.folder(folder))] }
+    }
+}

@@ -1,0 +1,42 @@
+import Apus
+import HTTPTypes
+
+/// How slow a body may come: less than so much within so many seconds is too slow.
+struct RateFloor: Sendable, Equatable {
+    var bytesPerSecond: Int
+    var window: Int
+
+    var bytes: Int { bytesPerSecond * window }
+    var duration: Duration { .seconds(window) }
+}
+
+/// What holds for all transfers of a run.
+struct FetchPlan: Sendable {
+    /// What the command line asks for; nil is for the item to say.
+    var method: HTTPRequest.Method?
+    var body: RequestBody?
+    /// Whether there is something that only one server may have.
+    var hasSecrets = false
+    var storage: Storage?
+    /// Whether a file that is there is asked about before it is fetched again.
+    var ifModified = false
+    /// Whether bodies are stored as they are sent, so that they can be continued.
+    var isIdentity = true
+    var maximumSize: Int?
+    var rateFloor: RateFloor?
+    var hashes = false
+    /// Whether the results are wanted with all details.
+    var reports = false
+    /// Whether the body goes to standard output.
+    var printsBody = false
+    var retry = RetryRule(retries: 2)
+
+    func method(of item: FetchItem) -> HTTPRequest.Method {
+        item.method ?? method ?? (item.body != nil || body != nil ? .post : .get)
+    }
+
+    func body(of item: FetchItem) -> RequestBody? { item.body.map { .bytes($0) } ?? body }
+
+    /// Without a hash of what is there already, the whole would have none.
+    var continues: Bool { isIdentity && !hashes }
+}

@@ -1,0 +1,289 @@
+import Apus
+import HTTPTypes
+
+/// One of those who fetch: takes a transfer from the queue, makes one attempt, says what came of it, and takes the next.
+struct FetchWorker: Sendable {
+    let run: FetchRun
+    let session: ClientSession
+    let files: FileTrips
+
+    private static let noFields = HTTPFields()
+    /// Of a body that nobody wants, what is read to keep its connection.
+    private static let discardLimit = 64 * 1024
+
+    /// What came of an attempt.
+    private struct Attempt {
+        var result: FetchResult
+        /// An answer to try again after, or an error that allows it.
+        var isTransient = false
+        var wasSent = true
+        /// Seconds that the server wants to be left alone.
+        var asked = 0
+        var host = AttemptEnd.Host.unknown
+        var isCancelled = false
+    }
+
+    /// Works until there is no more to do, or the run was stopped.
+    ///
+    /// Cancel safety: what is under way ends, and is neither reported nor noted as done.
+    func work() async {
+        var end: AttemptEnd?
+        while let transfer = await run.queue.next(after: end) {
+            if transfer.attempts == 1 { begin(transfer) }
+            let attempt = await attempt(transfer)
+            end = conclude(transfer, attempt)
+            if run.isFull { await run.room() }
+        }
+    }
+
+    private func begin(_ transfer: Transfer) {
+        run.watch.began(host: transfer.host)
+        if run.plan.hasSecrets, !session.configuration.secretOrigins.contains(transfer.item.uri.origin) {
+            run.watch.addWithoutCredentials()
+        }
+    }
+
+    // MARK: What comes of it
+
+    private func conclude(_ transfer: Transfer, _ attempt: Attempt) -> AttemptEnd {
+        var end = AttemptEnd(lane: transfer.lane, host: attempt.host)
+        let limit: Int64 = 60
+        if attempt.asked > 0 { end.pause = min(Int64(attempt.asked), limit) * 1_000_000_000 }
+        // It is as if it had not been begun: a resumed run begins it.
+        if attempt.isCancelled { return end }
+        if attempt.isTransient, mayRepeat(transfer, attempt),
+            let wait = run.plan.retry.wait(afterAttempts: transfer.attempts, asked: attempt.asked)
+        {
+            guard !run.queue.isStopped else { return end }
+            run.watch.retrying(host: transfer.host)
+            end.retry = (transfer, wait)
+            return end
+        }
+        var result = attempt.result
+        result.attempts = transfer.attempts
+        result.duration = .nanoseconds(MonotonicTime.now() - transfer.started)
+        run.finished(result, host: transfer.host)
+        return end
+    }
+
+    private func mayRepeat(_ transfer: Transfer, _ attempt: Attempt) -> Bool {
+        if run.plan.printsBody, attempt.result.bytes > 0 { return false }
+        return !attempt.wasSent || RetryRule.isIdempotent(run.plan.method(of: transfer.item))
+    }
+
+    // MARK: The exchange
+
+    private func attempt(_ transfer: Transfer) async -> Attempt {
+        let item = transfer.item
+        let url = item.uri.hasUserinfo ? item.uri.withoutUserinfo : item.uri
+        var attempt = Attempt(
+            result: FetchResult(number: item.number, place: item.place, outcome: .failed, url: url)
+        )
+        do {
+            let target = try await look(transfer)
+            let response = try await session.request(
+                run.plan.method(of: item),
+                item.uri,
+                headers: fields(transfer, target),
+                body: run.plan.body(of: item)
+            )
+            attempt.host = .answered
+            if transfer.isProbe { run.queue.answered(transfer) }
+            try await receive(response, transfer, target, &attempt)
+            response.release()
+        } catch is CancellationError {
+            attempt.isCancelled = true
+        } catch {
+            fail(&attempt, error)
+        }
+        return attempt
+    }
+
+    private func fail(_ attempt: inout Attempt, _ error: any Error) {
+        // Standard output takes no more: that is the run's matter, and the run ends.
+        if let error = error as? OutputError {
+            run.end.begin(.error(error))
+            attempt.isCancelled = true
+            return
+        }
+        let verdict = FailureVerdict(error)
+        attempt.result.outcome = .failed
+        attempt.result.failure = verdict.failure
+        attempt.isTransient = verdict.isTransient
+        attempt.wasSent = verdict.wasSent
+        if attempt.host != .answered { attempt.host = verdict.host }
+    }
+
+    private func receive(
+        _ response: ClientResponse,
+        _ transfer: Transfer,
+        _ look: Look,
+        _ attempt: inout Attempt
+    ) async throws {
+        let status = response.status.code
+        attempt.result.status = status
+        attempt.result.finalURL = response.uri
+        if run.plan.reports { attempt.result.contentType = response.headers[.contentType] }
+        if status == 304, look.modified != nil {
+            attempt.result.outcome = .unchanged
+            attempt.result.file = transfer.path?.text
+        } else if status >= 400 {
+            try await refuse(response, status, look, &attempt)
+        } else {
+            try await store(response, transfer, look, &attempt)
+        }
+        attempt.result.timings = await response.timings
+    }
+
+    private func refuse(
+        _ response: ClientResponse,
+        _ status: Int,
+        _ look: Look,
+        _ attempt: inout Attempt
+    ) async throws {
+        attempt.result.failure = FetchResult.Failure(code: "status", message: "The server answered \(status).")
+        attempt.isTransient = RetryRule.isTransient(status)
+        if attempt.isTransient { attempt.asked = RetryRule.wait(of: response) }
+        if status == 416, let file = look.file {
+            // The file has become shorter than what there is of it.
+            try await files.run { file.discard() }
+            attempt.isTransient = true
+        }
+        if run.plan.printsBody, !attempt.isTransient { return try await store(response, nil, look, &attempt) }
+        guard (response.contentLength ?? 0) <= Self.discardLimit else { return }
+        for try await piece in response.body {
+            attempt.result.bytes += piece.count
+            if attempt.result.bytes > Self.discardLimit { return }
+        }
+    }
+
+    /// Reads the body to its end.
+    private func store(
+        _ response: ClientResponse,
+        _ transfer: Transfer?,
+        _ look: Look,
+        _ attempt: inout Attempt
+    ) async throws {
+        var sink = BodySink(
+            run.plan,
+            files,
+            output: run.plan.printsBody ? run.output : nil,
+            target: try transfer.flatMap { try target($0, response, look) }
+        )
+        do {
+            try sink.check(length: response.contentLength)
+            try await sink.begin()
+            try await read(response, into: &sink, host: transfer?.host ?? "")
+            let stored = try await sink.finish()
+            attempt.result.bytes = sink.count
+            attempt.result.file = stored.file
+            attempt.result.sha256 = stored.sha256
+            if attempt.result.failure == nil { attempt.result.outcome = .fetched }
+        } catch {
+            attempt.result.bytes = sink.count
+            await sink.breakOff()
+            throw error
+        }
+    }
+
+    private func read(_ response: ClientResponse, into sink: inout BodySink, host: String) async throws {
+        var iterator = response.body.makeAsyncIterator()
+        guard let first = try await iterator.next() else { return }
+        run.watch.received(bytes: first.count, host: host)
+        try await sink.add(first)
+        // Most bodies come with their heads. A reader of standard output may be as slow as it likes.
+        guard let floor = run.plan.rateFloor, !run.plan.printsBody, first.count != response.contentLength else {
+            while let piece = try await iterator.next() {
+                run.watch.received(bytes: piece.count, host: host)
+                try await sink.add(piece)
+            }
+            return
+        }
+        do {
+            try await withDeadline((EventLoop.current ?? .shared).clock.now.advanced(by: floor.duration)) { scope in
+                var count = 0
+                while let piece = try await iterator.next() {
+                    run.watch.received(bytes: piece.count, host: host)
+                    try await sink.add(piece)
+                    count += piece.count
+                    guard count >= floor.bytes else { continue }
+                    count = 0
+                    scope.reschedule(after: floor.duration)
+                }
+            }
+        } catch is TimeoutError {
+            throw TransferError.tooSlow(floor)
+        }
+    }
+
+    // MARK: What is there already
+
+    /// What an earlier run, or attempt, has left.
+    private struct Look: Sendable {
+        var file: PartialFile?
+        var resumption: PartialFile.Resumption?
+        /// Of the complete file.
+        var modified: Int64?
+    }
+
+    private func look(_ transfer: Transfer) async throws -> Look {
+        let plan = run.plan
+        guard let storage = plan.storage, let path = transfer.path else { return Look() }
+        let item = transfer.item
+        let resumes = plan.continues && storage.staging.hasLeftover(item.number)
+        guard resumes || plan.ifModified, plan.method(of: item) == .get else { return Look() }
+        return try await files.run {
+            var look = Look()
+            if resumes {
+                let file = storage.partial(at: path, number: item.number, uri: item.uri)
+                look.resumption = file.resumption()
+                if look.resumption != nil { look.file = file }
+            }
+            if plan.ifModified, look.file == nil { look.modified = try storage.existing(at: path)?.modified }
+            return look
+        }
+    }
+
+    private func fields(_ transfer: Transfer, _ look: Look) -> HTTPFields {
+        var fields = transfer.item.headers ?? Self.noFields
+        if let resumption = look.resumption {
+            fields[.range] = "bytes=\(resumption.offset)-"
+            fields[.ifRange] = resumption.validator.ifRange
+        } else if let modified = look.modified {
+            fields[.ifModifiedSince] = "\(HTTPTimestamp(secondsSince1970: Int(modified)))"
+        }
+        return fields
+    }
+
+    private func target(
+        _ transfer: Transfer,
+        _ response: ClientResponse,
+        _ look: Look
+    ) throws -> BodySink.Target? {
+        guard let storage = run.plan.storage, let path = transfer.path else { return nil }
+        var target = BodySink.Target(storage: storage, path: path, item: transfer.item)
+        target.modified = response.lastModified.map { Int64($0.secondsSince1970) }
+        if run.plan.continues, RetryRule.isIdempotent(run.plan.method(of: transfer.item)) {
+            let fields = response.headers
+            target.validator = PartialValidator(
+                etag: fields[.eTag],
+                lastModified: fields[.lastModified],
+                date: fields[.date]
+            )
+        }
+        guard response.status.code == 206, let resumption = look.resumption else { return target }
+        guard Self.rangeStart(response.headers[.contentRange]) == resumption.offset else {
+            throw TransferError.wrongRange
+        }
+        target.offset = resumption.offset
+        target.validator = resumption.validator
+        return target
+    }
+
+    /// Of `bytes 100-199/200`.
+    static func rangeStart(_ field: String?) -> Int? {
+        guard let field, field.lowercased().hasPrefix("bytes ") else { return nil }
+        let range = field.dropFirst("bytes ".count).drop { $0 == " " }
+        return Int(range.prefix { $0 != "-" })
+    }
+}

@@ -1,0 +1,79 @@
+import Apus
+
+/// Reads the input into the queue, as far as there is room.
+struct InputReader {
+    private var source: URLSource
+    private var names: StorageNames?
+    private let state: FetchState?
+    private var unskipped = 0
+
+    /// One call of the queue for so many.
+    private static let batch = 128
+
+    init(_ source: URLSource, names: StorageNames?, state: FetchState?) {
+        self.source = source
+        self.names = names
+        self.state = state
+    }
+
+    /// Reads until there is a URL to fetch: the first one says who gets the credentials.
+    ///
+    /// - Returns: nil at the end of the input.
+    mutating func first(_ run: FetchRun) async throws -> Transfer? {
+        while let element = try await source.next() {
+            if let transfer = transfer(element, run) { return transfer }
+        }
+        return nil
+    }
+
+    /// Reads to the end, or until the run is stopped.
+    ///
+    /// - Throws: ``InputError``, `CancellationError`.
+    mutating func read(into run: FetchRun) async throws {
+        var batch: [Transfer] = []
+        while await run.queue.waitForRoom() {
+            var isAtEnd = false
+            while batch.count < Self.batch {
+                // What there is goes on before the next piece of the input is waited for.
+                if !source.isReady, !batch.isEmpty { break }
+                guard let element = try await source.next() else {
+                    isAtEnd = true
+                    break
+                }
+                if let transfer = transfer(element, run) { batch.append(transfer) }
+                if run.isFull { await run.room() }
+            }
+            if let total = source.total { run.watch.setTotal(total.count, isExact: total.isExact) }
+            run.queue.add(batch)
+            batch.removeAll(keepingCapacity: true)
+            if isAtEnd { return }
+        }
+    }
+
+    /// Nil for what is not fetched: what is done, and what cannot be.
+    private mutating func transfer(_ element: URLSource.Element, _ run: FetchRun) -> Transfer? {
+        switch element {
+        case .invalid(let number, let place, let reason):
+            var result = FetchResult(number: number, place: place, outcome: .failed)
+            result.failure = FetchResult.Failure(code: "invalidURL", message: reason)
+            run.finished(result, host: nil)
+            return nil
+        case .item(let item):
+            let name = names?.assign(item)
+            if let state, state.isDone(item.number) {
+                run.watch.addSkipped(1)
+                return nil
+            }
+            switch name {
+            case .none: return Transfer(item)
+            case .success(let path): return Transfer(item, path: path)
+            case .failure(let error):
+                let url = item.uri.hasUserinfo ? item.uri.withoutUserinfo : item.uri
+                var result = FetchResult(number: item.number, place: item.place, outcome: .failed, url: url)
+                result.failure = FetchResult.Failure(code: "storage", message: "\(error)")
+                run.finished(result, host: nil)
+                return nil
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import Apus
+import Glibc
+import Synchronization
+
+/// The ``TransferSchedule`` of a run, shared by the task that reads the input and the workers, on however many loops.
+final class FetchQueue: Sendable {
+    private struct State {
+        var schedule: TransferSchedule
+        /// Workers without work, the latest last: it is the one to go on with.
+        var idle: [UnsafeContinuation<Transfer?, Never>] = []
+        /// The reader, if it waits for room.
+        var reader: UnsafeContinuation<Bool, Never>?
+        var isAtEnd = false
+        var isStopped = false
+        /// When the loop will look next.
+        var alarm: Int64 = .max
+
+        var isOver: Bool { isStopped || isAtEnd && schedule.isEmpty }
+    }
+
+    private enum Answer {
+        case transfer(Transfer)
+        case over
+        case wait
+    }
+
+    private let state: Mutex<State>
+    private let loop: EventLoop
+
+    /// - Parameter loop: its clock wakes the queue.
+    init(_ limits: TransferSchedule.Limits, on loop: EventLoop) {
+        state = Mutex(State(schedule: TransferSchedule(limits)))
+        self.loop = loop
+    }
+
+    // MARK: The reader
+
+    /// Adds what was read.
+    func add(_ transfers: [Transfer]) {
+        let now = MonotonicTime.now()
+        change(at: now) { state in
+            for transfer in transfers { state.schedule.add(transfer, at: now) }
+        }
+    }
+
+    /// Waits until there is room for more.
+    ///
+    /// - Returns: false if the queue was stopped, and nothing more is wanted.
+    ///
+    /// Cancel safety: does not look at it: whoever cancels the run has to ``stop()`` the queue.
+    func waitForRoom() async -> Bool {
+        if let answer = state.withLock({ Self.room($0) }) { return answer }
+        return await withUnsafeContinuation { continuation in
+            let answer = state.withLock { state in
+                let answer = Self.room(state)
+                if answer == nil { state.reader = continuation }
+                return answer
+            }
+            if let answer { continuation.resume(returning: answer) }
+        }
+    }
+
+    private static func room(_ state: State) -> Bool? {
+        if state.isStopped { return false }
+        return state.schedule.hasRoom ? true : nil
+    }
+
+    /// The input is at its end.
+    func finish() { change(at: MonotonicTime.now()) { $0.isAtEnd = true } }
+
+    // MARK: The workers
+
+    /// Ends an attempt, and gives the next transfer to begin, as soon as there is one; nil if the run is over or was stopped.
+    ///
+    /// Cancel safety: as ``waitForRoom()``.
+    func next(after end: AttemptEnd?) async -> Transfer? {
+        let now = MonotonicTime.now()
+        var answer = Answer.wait
+        change(at: now) { state in
+            if let end { state.schedule.end(end, at: now) }
+            answer = Self.take(&state, at: now)
+        }
+        switch answer {
+        case .transfer(let transfer): return transfer
+        case .over: return nil
+        case .wait: break
+        }
+        return await withUnsafeContinuation { continuation in
+            change(at: now) { $0.idle.append(continuation) }
+        }
+    }
+
+    /// The host of a probe has answered.
+    func answered(_ transfer: Transfer) {
+        let now = MonotonicTime.now()
+        change(at: now) { $0.schedule.answered(transfer.lane, at: now) }
+    }
+
+    private static func take(_ state: inout State, at now: Int64) -> Answer {
+        if state.isOver { return .over }
+        return state.schedule.take(at: now).map { .transfer($0) } ?? .wait
+    }
+
+    /// Gives out nothing more: workers end with what they have. From any thread, any number of times.
+    func stop() { change(at: MonotonicTime.now()) { $0.isStopped = true } }
+
+    /// Whether ``stop()`` was called.
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
+    // MARK: What follows
+
+    /// Changes the state, and wakes whoever has waited for it.
+    private func change(at now: Int64, _ body: (inout State) -> Void) {
+        var given: [(UnsafeContinuation<Transfer?, Never>, Transfer?)] = []
+        var reader: (UnsafeContinuation<Bool, Never>, Bool)?
+        var alarm: Int64?
+        state.withLock { state in
+            body(&state)
+            giving: while !state.idle.isEmpty {
+                switch Self.take(&state, at: now) {
+                case .transfer(let transfer): given.append((state.idle.removeLast(), transfer))
+                case .over:
+                    given += state.idle.map { ($0, nil) }
+                    state.idle = []
+                case .wait: break giving
+                }
+            }
+            // Somebody has nothing to do until then, and nobody else will look.
+            if !state.idle.isEmpty, let moment = state.schedule.nextMoment(after: now), moment < state.alarm {
+                state.alarm = moment
+                alarm = moment
+            }
+            if let waiting = state.reader, let answer = Self.room(state) {
+                reader = (waiting, answer)
+                state.reader = nil
+            }
+        }
+        for (worker, transfer) in given { worker.resume(returning: transfer) }
+        if let (continuation, answer) = reader { continuation.resume(returning: answer) }
+        if let alarm { loop.schedule(after: .nanoseconds(max(0, alarm - now))) { self.ring(alarm) } }
+    }
+
+    private func ring(_ alarm: Int64) {
+        change(at: max(alarm, MonotonicTime.now())) { state in
+            if state.alarm == alarm { state.alarm = .max }
+        }
+    }
+}
+
+/// CLOCK_MONOTONIC in nanoseconds: the same on all loops, and a third of the price of `ContinuousClock`.
+enum MonotonicTime {
+    static func now() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    }
+}
+
+/// CLOCK_REALTIME in seconds.
+enum WallTime {
+    static func now() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return time.tv_sec
+    }
+}

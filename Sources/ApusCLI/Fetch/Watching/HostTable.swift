@@ -1,0 +1,119 @@
+/// What each host has done, for the slowest of them: bounded, however many hosts there are.
+///
+/// In the manner of lossy counting (Manku and Motwani 2002): when the table is full, the hosts that took the least time in all go. A host that
+/// comes back begins anew, so what is slow again and again stays, and the figures of those that stay are their own. All hosts together are
+/// ``total``.
+struct HostTable: Sendable {
+    struct Host: Sendable, Equatable {
+        var fetched = 0
+        var failed = 0
+        var inFlight = 0
+        var bytes = 0
+        /// Of all requests together, those that failed included.
+        var time: Duration = .zero
+        var longest: Duration = .zero
+        /// When it last finished something, or was first asked while nothing was in flight.
+        fileprivate(set) var heard: Duration = .zero
+
+        var done: Int { fetched + failed }
+        var mean: Duration { done == 0 ? .zero : time / done }
+
+        /// How long it has kept us waiting, or does on average.
+        func slowness(at elapsed: Duration) -> Duration { inFlight > 0 ? max(mean, elapsed - heard) : mean }
+
+        /// All but what another has done; the longest is not known then.
+        func without(_ other: Host) -> Host {
+            var result = self
+            result.fetched -= other.fetched
+            result.failed -= other.failed
+            result.inFlight -= other.inFlight
+            result.bytes -= other.bytes
+            result.time -= other.time
+            result.longest = .zero
+            return result
+        }
+    }
+
+    /// What stays when the table is full; twice as many is full.
+    let capacity: Int
+    private(set) var hosts: [String: Host] = [:]
+    /// All hosts together.
+    private(set) var total = Host()
+    /// Hosts had to go.
+    private(set) var isPartial = false
+
+    init(capacity: Int = 1_024) { self.capacity = capacity }
+
+    mutating func began(_ name: String, at elapsed: Duration) {
+        makeRoom(for: name)
+        hosts[name, default: Host()].begin(elapsed)
+        total.begin(elapsed)
+    }
+
+    mutating func finished(
+        _ name: String,
+        _ duration: Duration,
+        isFailure: Bool,
+        bytes: Int,
+        hadBegun: Bool,
+        at elapsed: Duration
+    ) {
+        makeRoom(for: name)
+        hosts[name, default: Host()].finish(duration, isFailure, bytes, hadBegun, elapsed)
+        total.finish(duration, isFailure, bytes, hadBegun, elapsed)
+    }
+
+    /// The slowest, at most so many.
+    func slowest(_ limit: Int, at elapsed: Duration) -> [(name: String, host: Host)] {
+        // By name where they are equal, so that rows do not jump about.
+        var result: [(name: String, host: Host, slowness: Duration)] = []
+        for (name, host) in hosts {
+            let slowness = host.slowness(at: elapsed)
+            if result.count == limit, let last = result.last, (last.slowness, name) >= (slowness, last.name) {
+                continue
+            }
+            let place = result.firstIndex { ($0.slowness, name) < (slowness, $0.name) } ?? result.count
+            result.insert((name, host, slowness), at: place)
+            if result.count > limit { result.removeLast() }
+        }
+        return result.map { ($0.name, $0.host) }
+    }
+
+    private mutating func makeRoom(for name: String) {
+        guard hosts.count >= limit, hosts[name] == nil else { return }
+        // Those that are asked just now stay: their answers will come.
+        let idle = hosts.filter { $0.value.inFlight == 0 }.sorted { $0.value.time > $1.value.time }
+        for (name, _) in idle.dropFirst(capacity) {
+            hosts[name] = nil
+            isPartial = true
+        }
+        busy = hosts.count - min(idle.count, capacity)
+    }
+
+    /// How many could not go, when last looked at.
+    private var busy = 0
+    /// Twice of what stays: the sorting is then a small part of each change.
+    private var limit: Int { 2 * (capacity + busy) }
+}
+
+extension HostTable.Host {
+    fileprivate mutating func begin(_ elapsed: Duration) {
+        if inFlight == 0 { heard = elapsed }
+        inFlight += 1
+    }
+
+    fileprivate mutating func finish(
+        _ duration: Duration,
+        _ isFailure: Bool,
+        _ bytes: Int,
+        _ hadBegun: Bool,
+        _ elapsed: Duration
+    ) {
+        if isFailure { failed += 1 } else { fetched += 1 }
+        if hadBegun { inFlight = max(0, inFlight - 1) }
+        self.bytes += bytes
+        time += duration
+        longest = max(longest, duration)
+        heard = elapsed
+    }
+}

@@ -1,0 +1,57 @@
+/// A line of a view: pieces, of which the less important ones give way where there is little room.
+struct StyledLine: Sendable, Equatable {
+    enum Style: String, Sendable {
+        case plain = ""
+        case bold = "1"
+        case dim = "2"
+        case red = "31"
+        case green = "32"
+        case yellow = "33"
+    }
+
+    struct Piece: Sendable, Equatable {
+        var text: String
+        var style: Style
+        /// Pieces of the highest number go first. Zero stays.
+        var rank: Int
+    }
+
+    private(set) var pieces: [Piece] = []
+    /// Stands between pieces.
+    var separator = "  "
+
+    mutating func add(_ text: String, _ style: Style = .plain, rank: Int = 0) {
+        pieces.append(Piece(text: text, style: style, rank: rank))
+    }
+
+    /// Without colours.
+    var text: String { pieces.map(\.text).joined(separator: separator) }
+
+    /// As much as fits; what is cut off even so is the end.
+    func fitted(to width: Int) -> StyledLine {
+        var result = self
+        while TerminalText.columns(of: result.text) > width, let last = result.pieces.map(\.rank).max(), last > 0 {
+            // The last one of that rank.
+            let index = result.pieces.lastIndex { $0.rank == last } ?? 0
+            result.pieces.remove(at: index)
+        }
+        var room = width
+        for index in result.pieces.indices {
+            if index > 0 { room -= TerminalText.columns(of: separator) }
+            result.pieces[index].text = TerminalText.cut(result.pieces[index].text, to: max(0, room))
+            room -= TerminalText.columns(of: result.pieces[index].text)
+        }
+        // A separator behind which nothing fits.
+        while result.pieces.count > 1, result.pieces.last?.text.isEmpty == true { result.pieces.removeLast() }
+        return result
+    }
+
+    /// With colours, if they are wanted. They end with each piece: whatever happens behind it, the terminal is as it was.
+    func rendered(isStyled: Bool) -> String {
+        guard isStyled else { return text }
+        return pieces.map { piece in
+            piece.style == .plain ? piece.text : "\u{1B}[\(piece.style.rawValue)m\(piece.text)\u{1B}[0m"
+        }
+        .joined(separator: separator)
+    }
+}

@@ -1,0 +1,40 @@
+/// What was done when: a bounded number of slices of time, all as long, which double whenever the run outgrows them.
+struct ThroughputSeries: Sendable, Equatable {
+    struct Slice: Sendable, Equatable {
+        var fetched = 0
+        var failed = 0
+        var bytes = 0
+
+        static func + (left: Slice, right: Slice) -> Slice {
+            Slice(
+                fetched: left.fetched + right.fetched,
+                failed: left.failed + right.failed,
+                bytes: left.bytes + right.bytes
+            )
+        }
+    }
+
+    static let limit = 240
+
+    /// How long each slice is.
+    private(set) var width: Duration = .milliseconds(50)
+    /// From the run's beginning on; the last one may not be over.
+    private(set) var slices: [Slice] = []
+
+    /// The slice of a moment, to add to.
+    mutating func update(at elapsed: Duration, _ change: (inout Slice) -> Void) {
+        var index = index(of: elapsed)
+        while index >= Self.limit {
+            slices = stride(from: 0, to: slices.count, by: 2).map {
+                $0 + 1 < slices.count ? slices[$0] + slices[$0 + 1] : slices[$0]
+            }
+            width *= 2
+            index = self.index(of: elapsed)
+        }
+        while slices.count <= index { slices.append(Slice()) }
+        change(&slices[index])
+    }
+
+    /// Nothing is negative: a clock that goes back, as between threads, is taken as standing still.
+    private func index(of elapsed: Duration) -> Int { max(0, Int(min(elapsed / width, 1e15))) }
+}

@@ -1,0 +1,31 @@
+import Testing
+
+@testable import ApusCLI
+
+struct SHA256Tests {
+    @Test(arguments: [
+        ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        ),
+    ])
+    func theExamplesOfTheStandardComeOut(text: String, digest: String) {
+        var hash = SHA256()
+        hash.update(Array(text.utf8))
+        #expect(hash.finish() == digest)
+    }
+
+    @Test func aMillionLettersInPiecesOfAnySizeComeOutAlike() {
+        for size in [1, 63, 64, 65, 1_000, 1_000_000] {
+            var hash = SHA256()
+            var left = 1_000_000
+            while left > 0 {
+                hash.update([UInt8](repeating: UInt8(ascii: "a"), count: min(size, left)))
+                left -= min(size, left)
+            }
+            #expect(hash.finish() == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
+        }
+    }
+}
