@@ -62,7 +62,8 @@ import Testing
         let found = try await brief(["http://h/{1..3}"], list: "http://a/{x,y}\n\nhttp://b/{0..9\nhttp://c/\n")
         #expect(
             found == [
-                "1 http://h/1", "2 http://h/2", "3 http://h/3", "4 http://a/x", "5 http://a/y", "7 ! list:3", "8 http://c/",
+                "1 http://h/1", "2 http://h/2", "3 http://h/3", "4 http://a/x", "5 http://a/y", "7 ! list:3",
+                "8 http://c/",
             ]
         )
     }
@@ -99,7 +100,10 @@ import Testing
     }
 
     @Test func whatIsNotUTF8IsSaid() async throws {
-        let found = try await elements([], list: Array("http://h/\u{E9}\n".utf8) + [0x68, 0xFF, 0x0A] + Array("http://b/".utf8))
+        let found = try await elements(
+            [],
+            list: Array("http://h/\u{E9}\n".utf8) + [0x68, 0xFF, 0x0A] + Array("http://b/".utf8)
+        )
         #expect(brief(found) == ["1 http://h/%C3%A9", "2 ! list:2", "3 http://b/"])
         guard case .invalid(_, _, let reason) = found[1] else { return }
         #expect(reason == "the line is not UTF-8")
@@ -127,7 +131,9 @@ import Testing
         #expect(try await source.next() == expected)
     }
 
-    @Test(arguments: ["ftp://canary@h/", "file:///canary", "ws://h/?canary", "http+unix://%2Fcanary/", "gopher://h/canary"])
+    @Test(arguments: [
+        "ftp://canary@h/", "file:///canary", "ws://h/?canary", "http+unix://%2Fcanary/", "gopher://h/canary",
+    ])
     func otherSchemesAreNotSupported(text: String) async throws {
         let found = try #require(try await reason(text))
         #expect(found.hasSuffix("is not supported: a URL begins with http:// or https://"))
@@ -151,7 +157,8 @@ import Testing
     // MARK: - JSON
 
     @Test func aLineOfJSONSaysHow() async throws {
-        let line = #"{"url":"http://h/{1}","method":"PUT","headers":{"X-B":["1","2"],"X-A":"ä"},"body":"é","output":"a/b"}"#
+        let line =
+            #"{"url":"http://h/{1}","method":"PUT","headers":{"X-B":["1","2"],"X-A":"ä"},"body":"é","output":"a/b"}"#
         let found = try await elements([], list: Array((line + "\nhttp://b/\n").utf8))
         guard case .item(let item) = found.first else {
             Issue.record("no item")
@@ -189,13 +196,19 @@ import Testing
         (#"{"url":"http://h/""#, "the line begins with { but is no JSON object"),
         (#"{}"#, "the key “url” is missing"),
         (#"{"url":1}"#, "“url” is no string"),
-        (#"{"url":"http://h/","zeal":1,"urk":2}"#, "the key “urk” is unknown: there are url, method, headers, body and output"),
+        (
+            #"{"url":"http://h/","zeal":1,"urk":2}"#,
+            "the key “urk” is unknown: there are url, method, headers, body and output"
+        ),
         (#"{"url":"http://h/","method":"GET /"}"#, "“method” is no method of HTTP"),
         (#"{"url":"http://h/","method":"CONNECT"}"#, "the method CONNECT is for proxies"),
         (#"{"url":"http://h/","headers":[]}"#, "“headers” is no object of names and values"),
         (#"{"url":"http://h/","headers":{"A":1}}"#, "the header A is no string and no array of strings"),
         (#"{"url":"http://h/","headers":{"A B":"1"}}"#, "“A B” is no name of a header"),
-        (#"{"url":"http://h/","headers":{"A":"1\r\nB: canary"}}"#, "the header A has a character that headers cannot have"),
+        (
+            #"{"url":"http://h/","headers":{"A":"1\r\nB: canary"}}"#,
+            "the header A has a character that headers cannot have"
+        ),
         (#"{"url":"http://h/","headers":{"A\nB":"1"}}"#, "“A\nB” is no name of a header"),
         (#"{"url":"http://h/","body":{}}"#, "“body” is no string"),
         (#"{"url":"canary"}"#, "a URL begins with http:// or https://"),
