@@ -248,6 +248,32 @@ import Testing
         }
     }
 
+    @Test func howManyThereAreIsKnownOfArgumentsAndJudgedOfAFile() async throws {
+        try await withScratchFolder { folder in
+            var arguments = URLSource(arguments: ["http://a/{1..100}", "http://a/", "http://{"])
+            #expect(arguments.total?.count == 102)
+            for _ in 0..<50 { _ = try await arguments.next() }
+            // Which looks ahead.
+            let isReady = arguments.isReady
+            #expect(isReady)
+            #expect(arguments.total?.count == 102)
+            #expect(arguments.total?.isExact == true)
+            let lines = (0..<100_000).map { "http://a.example/\($0 % 10)\n# nothing\n" }.joined()
+            try writeFile(folder + "/list", Array(lines.utf8))
+            var source = URLSource(arguments: ["http://b/"], list: try InputFile(path: folder + "/list"))
+            let before = source.total
+            #expect(before == nil)
+            for _ in 0..<20 { _ = try await source.next() }
+            let judged = try #require(source.total)
+            #expect(!judged.isExact)
+            #expect((95_000...105_000).contains(judged.count))
+            while try await source.next() != nil {}
+            let known = try #require(source.total)
+            #expect(known.isExact)
+            #expect(known.count == 100_001)
+        }
+    }
+
     @Test func theIdentityChangesWithTheFile() throws {
         try withScratchFolder { folder in
             let path = folder + "/list"
