@@ -107,6 +107,22 @@ import Testing
         }
     }
 
+    /// The process may be killed at any moment: what was known of the first body must not stand beside the second.
+    @Test func aBodyThatBeginsAnewIsNotTakenForTheOneBefore() throws {
+        try withScratchFolder { path in
+            do {
+                let storage = try Storage(path)
+                let file = try partial(storage)
+                try file.begin(at: 0, validator: tag)
+                try file.append([1, 2, 3])
+                try file.begin(at: 0, validator: nil)
+                try file.append([4])
+            }
+            try run(path) { storage in #expect(try partial(storage).resumption() == nil) }
+            #expect(try listTree(path) == [])
+        }
+    }
+
     @Test func aPartOfSomethingElseIsNotGoneOnWith() throws {
         try withScratchFolder { path in
             try run(path) { storage in

@@ -219,6 +219,49 @@ import Testing
         #expect(try await brief([], list: line + "\nhttp://b/").last == "2 http://b/")
     }
 
+    @Test func aLineOfJSONThatIsCutAnywhereIsAnErrorOfThatLine() async throws {
+        let line = Array(#"{"url":"http://h/","method":"PUT","headers":{"A":["ä"]},"body":"\u00e9","output":"a"}"#.utf8)
+        let list = (1..<line.count).flatMap { line[..<$0] + [0x0A] } + line
+        let found = try await elements([], list: Array(list))
+        #expect(found.count == line.count)
+        for element in found.dropLast() {
+            guard case .invalid = element else {
+                Issue.record("\(element)")
+                continue
+            }
+        }
+        guard case .item(let item) = found.last else {
+            Issue.record("the whole line is one")
+            return
+        }
+        #expect(item.number == line.count && item.output == "a")
+    }
+
+    /// Whatever there is: each line has one number, and the run goes on.
+    @Test func nonsenseGivesNumbersInOrder() async throws {
+        let pieces = ["http://h/", "{", "}", "\"url\":", "\"", "..", "1", "9", ",", "\r", "#", " ", "\u{FEFF}", "\0", "%", "é", ":", "//"]
+            .map { Array($0.utf8) } + [[0xFF], [0xC3]]
+        var list: [UInt8] = []
+        for _ in 0..<2_000 {
+            for _ in 0..<Int.random(in: 0...8) { list += pieces.randomElement() ?? [] }
+            list.append(0x0A)
+        }
+        list += Array("http://last/".utf8)
+        let found = try await elements([], list: list)
+        var last = 0
+        for element in found {
+            let number =
+                switch element {
+                case .item(let item): item.number
+                case .invalid(let number, _, _): number
+                }
+            #expect(number > last)
+            last = number
+        }
+        #expect(brief(found).last == "\(last) http://last/")
+        #expect(last >= 2_001)
+    }
+
     @Test func nestingWithoutEndIsAnError() async throws {
         let line = #"{"url":"# + String(repeating: "[", count: 200_000)
         #expect(try await reason(line, list: true) == "the line begins with { but is no JSON object")
