@@ -15,6 +15,8 @@ let package = Package(
         .executableTarget(name: "BenchSleepers", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchEcho server PORT | client PORT N C [SIZE]
         .executableTarget(name: "BenchEcho", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchServer PORT N
+        .executableTarget(name: "BenchServer", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchTransfer serve PORT FILE [CERTIFICATE KEY] | fetch PORT PATH [ROOTS] | get URL N [ROOTS]
         .executableTarget(name: "BenchTransfer", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchIdle PORT [CERTIFICATE KEY]

@@ -134,6 +134,21 @@ async def aiohttp_server(folder, portfile):
             count += len(piece)
         return web.Response(text=f"{request.method} {count} {seen.hexdigest()}\n")
 
+    changes = {}
+
+    async def cached(request):
+        """One text for each language, until it is changed by a POST; with a tag, and fresh for a while."""
+        count = changes.get(request.path, 0)
+        if request.method == "POST":
+            changes[request.path] = count + 1
+            return web.Response(status=204)
+        text = f"{request.headers.get('Accept-Language', '-')} {count}\n"
+        response = web.Response(text=text, headers={"Cache-Control": "max-age=300", "Vary": "Accept-Language"})
+        response.etag = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if any(tag.value == response.etag.value for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers={"ETag": response.headers["ETag"], "Vary": "Accept-Language"})
+        return response
+
     async def many_fields(request):
         return web.Response(text="many", headers=[(f"X-Field-{i}", "v" * 50) for i in range(60)])
 
@@ -143,6 +158,8 @@ async def aiohttp_server(folder, portfile):
     app.router.add_get("/status/{code}", status)
     app.router.add_get("/redirect/{left}", redirect)
     app.router.add_get("/fields", many_fields)
+    app.router.add_get("/cached/{name}", cached)
+    app.router.add_post("/cached/{name}", cached)
     app.router.add_post("/digest", digest)
     app.router.add_put("/digest", digest)
     runner = web.AppRunner(app, access_log=None)

@@ -44,7 +44,7 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let bodyConsumed = Code(kind: .bodyConsumed)
         /// The body is larger than the limit of the function that collects it.
         public static let bodyTooLarge = Code(kind: .bodyTooLarge)
-        /// The body is not the JSON that was asked for.
+        /// The body is not the JSON that was asked for, or not text in an encoding that is known here.
         public static let decodingFailed = Code(kind: .decodingFailed)
         /// The request's body could not be read or made: see ``ClientError/cause``.
         public static let bodyFailed = Code(kind: .bodyFailed)

@@ -62,9 +62,10 @@ public func leaks(_ body: nonisolated(nonsending) () async throws -> Void) async
     var result = Leaks()
     for _ in 0..<100_000 {
         guard let now = EventLoop.current?.statistics() else { return Leaks() }
-        result.descriptors = now.descriptors - before.descriptors
-        result.timers = now.timers - before.timers
-        result.tasks = now.tasks - before.tasks
+        // What was there before and has ended meanwhile is no leak.
+        result.descriptors = max(0, now.descriptors - before.descriptors)
+        result.timers = max(0, now.timers - before.timers)
+        result.tasks = max(0, now.tasks - before.tasks)
         if result.isEmpty { return result }
         await Task.yield()
     }

@@ -238,6 +238,19 @@ struct BodyTests {
         }
     }
 
+    @Test("C44: what is left of a released response cannot be read, and says so")
+    func readAfterRelease() async throws {
+        let start = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"
+        try await withScripts([.expectRequest, .send(start), .stall]) { session, peer in
+            let response = try await session.get(someURL)
+            response.release()
+            let error = await clientError { try await response.bytes() }
+            #expect(error?.code == .bodyConsumed)
+            #expect(error?.message.contains("released") == true)
+            #expect(peer.end(0) == .closed)
+        }
+    }
+
     @Test("two readers of one body: the second is told")
     func twoReaders() async throws {
         let start = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"

@@ -93,6 +93,34 @@ struct CookieSessionTests {
         }
     }
 
+    @Test("C87: a control character loses its cookie, and neither the others nor the response")
+    func controlCharacters() async throws {
+        let head =
+            "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nSet-Cookie: b=2\u{1}; Path=/\r\n"
+            + "Set-Cookie:c=3; Path=/\u{7F}\r\n"
+        try await withScripts(
+            [
+                .expectRequest, .send(head + "Set-Cookie: d=4\r\nContent-Length: 2\r\n\r\nok"),
+                .expectRequest, .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"),
+            ],
+            [.expectRequest, .send("HTTP/1.1 200 OK\r\nSet-Cookie: a=1\0\r\nContent-Length: 0\r\n\r\n")],
+            [.expectRequest, .send("HTTP/1.1 200 OK\r\nX-Other: a\u{1}\r\nContent-Length: 0\r\n\r\n")],
+            configuration: Self.configuration()
+        ) { session, peer in
+            let response = try await session.get(someURL)
+            #expect(response.cookies.map(\.name) == ["a", "d"])
+            let values = response.headers[values: .setCookie]
+            #expect(values.count == 4 && values.allSatisfy { $0.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } })
+            _ = try await response.text()
+            try await expectOK(session)
+            #expect(peer.written().contains("Cookie: a=1; d=4\r\n"))
+            for _ in 0..<2 {
+                let error = await clientError { try await session.get(someURL) }
+                #expect(error?.code == .malformedResponse)
+            }
+        }
+    }
+
     @Test("C80: cookies end with their time, on the loop's clock")
     func ends() async throws {
         let sent = try await play([

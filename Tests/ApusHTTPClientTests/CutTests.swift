@@ -14,7 +14,7 @@ struct CutTests {
         "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n": "hello",
     ]
 
-    @Test("plain", arguments: [false, true])
+    @Test("C44: an end at any byte is the error of that place, by FIN and by RST", arguments: [false, true])
     func plain(byReset: Bool) async throws {
         for (head, body) in Self.heads {
             let bytes = Array((head + body).utf8)

@@ -119,6 +119,24 @@ struct DigestTests {
         }
     }
 
+    @Test("C22: a server's own proof (rspauth) is not asked for: what it says there changes nothing")
+    func serverProof() async throws {
+        try await check {
+            let server = DigestServer()
+            let mock = MockTransport { request in
+                var answer = server.answer(request)
+                let info = HTTPField.Name("Authentication-Info")!
+                answer.headers[info] = "rspauth=\"0000\", cnonce=\"other\", nc=7, qop=auth"
+                return answer
+            }
+            let session = ClientSession.mocked(mock)
+            try await Self.expect(200, session)
+            try await Self.expect(200, session)
+            await session.close()
+            #expect(server.log == ["no proof", "ok 1", "ok 2"])
+        }
+    }
+
     @Test("C22: wrong credentials are sent once; the 401 is the answer, and an error where statuses are")
     func wrong() async throws {
         try await withServer(.init(password: "another")) { session, _, server in

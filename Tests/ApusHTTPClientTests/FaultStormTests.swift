@@ -10,34 +10,8 @@ struct FaultStormTests {
     @Sendable
     private static func script(_ number: Int, seed: UInt64) -> [ScriptStep] {
         var random = SplitMix(seed: seed &+ UInt64(number) &* 7_919)
-        var steps: [ScriptStep] = []
-        for _ in 0..<Int.random(in: 0..<6, using: &random) {
-            steps.append(.expectRequest)
-            switch Int.random(in: 0..<4, using: &random) {
-            case 0: steps.append(.send(okResponse))
-            case 1:
-                steps.append(
-                    .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", pieces: 7)
-                )
-            case 2: steps.append(.send(okResponse, pieces: 3))
-            default:
-                let body = String(repeating: "ok", count: 50_000)
-                steps.append(.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + body))
-            }
-        }
-        switch Int.random(in: 0..<10, using: &random) {
-        case 0: steps += [.expectRequest, .finish]
-        case 1: steps += [.expectRequest, .reset]
-        case 2: steps += [.expectRequest, .send("HTTP/1.1 200 O"), .finish]
-        case 3: steps += [.expectRequest, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), .finish]
-        case 4: steps += [.expectRequest, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), .reset]
-        case 5: steps += [.expectRequest, .send("nonsense\r\n\r\n")]
-        case 6: steps += [.expectRequest, .send(okResponse + "more")]
-        case 7: steps += [.expectRequest, .send(okResponse), .finish]
-        case 8: steps += [.reset]
-        default: steps += [.expectRequest, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), .stall]
-        }
-        return steps
+        return RandomFaults.responses(to: .expectRequest, size: 100_000, using: &random)
+            + RandomFaults.fault(Int.random(in: 0..<RandomFaults.count, using: &random), after: .expectRequest)
     }
 
     @Test("5,000 requests with faults and cancellations leave no descriptor, place, timer or task")
@@ -86,25 +60,8 @@ struct FaultStormTests {
     ) async throws -> String {
         var random = SplitMix(seed: seed ^ UInt64(number) &* 104_729)
         let isPost = Int.random(in: 0..<4, using: &random) == 0
-        let leaves = Int.random(in: 0..<10, using: &random) == 0
-        let task = EventLoop.spawn {
-            let response =
-                isPost
-                ? try await session.post(url, body: .text("order")) : try await session.get(url)
-            // Some responses are forgotten unread.
-            if !leaves { _ = try await response.bytes() }
-        }
-        if Int.random(in: 0..<8, using: &random) == 0 {
-            for _ in 0..<Int.random(in: 0..<12, using: &random) { await turn() }
-            task.cancel()
-        }
-        do {
-            try await task.value
-            return "ok"
-        } catch is CancellationError {
-            return "cancelled"
-        } catch let error as ClientError {
-            return "\(error.code)"
+        return try await RandomFaults.outcome(using: &random) {
+            isPost ? try await session.post(url, body: .text("order")) : try await session.get(url)
         }
     }
 }

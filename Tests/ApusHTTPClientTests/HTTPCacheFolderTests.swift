@@ -244,7 +244,7 @@ struct HTTPCacheFolderTests {
                     }
                     #expect(seen == ["1 miss", "2 miss", "3 miss"], "\(folder)")
                 }
-                #expect(cache.statistics.writeFailures == 3 && cache.statistics.entries == 0, "\(folder)")
+                #expect(cache.statistics.writeFailures == 3 && cache.statistics.stored == 0, "\(folder)")
                 #expect(log.texts(.notice).count == 1, "\(log.everything)")
             }
             #expect(Self.names(in: scratch + "/full").isEmpty, "half files are removed")

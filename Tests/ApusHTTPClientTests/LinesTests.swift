@@ -52,7 +52,7 @@ struct LinesTests {
     func limit() async throws {
         try await withScripts([
             .expectRequest, .send("HTTP/1.1 200 OK\r\n\r\nshort\n" + String(repeating: "x", count: 11)), .stall,
-        ]) { session, _ in
+        ]) { session, peer in
             let response = try await session.get(someURL)
             var lines: [String] = []
             var code: ClientError.Code?
@@ -62,6 +62,8 @@ struct LinesTests {
                 code = error.code
             }
             #expect(lines == ["short"] && code == .lineTooLong)
+            // By the error, not by the end of the response.
+            withExtendedLifetime(response) { #expect(peer.end(0) == .closed) }
         }
     }
 }

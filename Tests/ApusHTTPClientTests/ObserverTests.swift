@@ -124,6 +124,49 @@ struct ObserverTests {
     }
 
     @Test(
+        "C90: behind a SOCKS proxy names that are looked up here are told of, the server's and the proxy's, once each"
+    )
+    func proxiedLookups() async throws {
+        try await withTestLoop {
+            let log = EventLog()
+            var configuration = Self.configuration(log)
+            configuration.resolver = SystemResolver()
+            let given = configuration
+            try await TestServer.with({ _ in .text("ok") }) { server in
+                let port = server.server.address.port ?? 0
+                try await TestProxy.with(.socks5(user: "", password: "")) { proxy in
+                    var system = given
+                    system.proxy = try Proxy("socks5://127.0.0.1:\(proxy.port)")
+                    try await ClientSession.with(system) { session in
+                        _ = try await session.get("http://localhost:\(port)/").text()
+                        #expect(
+                            log.take().prefix(6) == [
+                                "start GET /", "open", "miss localhost", "lookup localhost", "looked up localhost",
+                                "opened",
+                            ]
+                        )
+                    }
+                    var own = given
+                    own.resolver = StaticResolver(["server.test": ["127.0.0.1"], "proxy.test": ["127.0.0.1"]])
+                    own.proxy = try Proxy("socks5://proxy.test:\(proxy.port)")
+                    try await ClientSession.with(own) { session in
+                        let response = try await session.get("http://server.test:\(port)/")
+                        #expect(
+                            log.take().prefix(7) == [
+                                "start GET /", "open", "lookup server.test", "looked up server.test",
+                                "lookup proxy.test", "looked up proxy.test", "opened",
+                            ]
+                        )
+                        let timings = await response.timings
+                        #expect(timings.lookup != nil && timings.connect != nil)
+                        _ = try await response.text()
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
         "C90: an observer has a number, the time since the call, and what the caller gave; several are told in their order"
     )
     func contexts() async throws {

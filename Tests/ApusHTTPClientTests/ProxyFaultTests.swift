@@ -57,6 +57,13 @@ import Testing
             answer("HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm=\"canary\"\r\nContent-Length: 0\r\n\r\n"),
             .proxyAuthenticationRequired,
             407,
+            "wants credentials (status 407), as Digest, and a user name and password can be sent to it as Basic only"
+        ),
+        Case(
+            "407 for both",
+            answer("HTTP/1.1 407 No\r\nProxy-Authenticate: Digest nonce=\"canary\", Basic realm=\"canary\"\r\n\r\n"),
+            .proxyAuthenticationRequired,
+            407,
             "does not accept the credentials"
         ),
         Case(

@@ -122,15 +122,18 @@ struct RedirectTests {
         }
     }
 
-    @Test("a redirect without Location is a response like any other")
+    @Test("a redirect without Location, or with an empty one, is a response like any other")
     func noLocation() async throws {
-        try await withScripts(
-            [.expectRequest, .send("HTTP/1.1 302 Found\r\nContent-Length: 2\r\n\r\nhm")]
-        ) { session, _ in
-            let response = try await session.get(someURL)
-            #expect(response.status.code == 302)
-            let text = try await response.text()
-            #expect(text == "hm")
+        for field in ["", "Location:\r\n", "Location:  \t\r\n"] {
+            try await withScripts(
+                [.expectRequest, .send("HTTP/1.1 302 Found\r\n\(field)Content-Length: 2\r\n\r\nhm")]
+            ) { session, peer in
+                let response = try await session.get(someURL)
+                #expect(response.status.code == 302)
+                let text = try await response.text()
+                #expect(text == "hm")
+                #expect(peer.written().components(separatedBy: " HTTP/1.1\r\n").count == 2)
+            }
         }
     }
 

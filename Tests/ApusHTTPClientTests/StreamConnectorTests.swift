@@ -56,6 +56,41 @@ import Testing
         }
     }
 
+    @Test func `C65: a stream in which one byte fits at a time carries requests too`() async throws {
+        try await withVirtualTime {
+            let body = (0..<2_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            let left = try await leaks {
+                var configuration = ClientSession.Configuration()
+                configuration.connector = StreamConnector { _ in
+                    let (near, far) = try memoryStreams(capacity: 1)
+                    EventLoop.spawn {
+                        let reader = BufferedReader(far)
+                        for _ in 0..<2 {
+                            while let line = try await reader.readLine(), !line.isEmpty {}
+                            let body = try await reader.readExactly(2_000)
+                            try await far.write("HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n")
+                            try await far.write(body[...])
+                        }
+                        _ = try await far.read(upTo: 1)
+                        await far.close()
+                    }
+                    return Wrapped(near)
+                }
+                let given = configuration
+                try await ClientSession.with(given) { session in
+                    for _ in 0..<2 {
+                        let response = try await session.post("http://nowhere.test/", body: .bytes(body))
+                        let back = try await response.bytes()
+                        #expect(back == body)
+                    }
+                    let opened = await session.statistics.connectionsOpened
+                    #expect(opened == 1)
+                }
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
     #if TLS
     @Test func `C65: https over a stream of the user's is checked as always`() async throws {
         let authority = try TestCertificateAuthority()

@@ -44,11 +44,23 @@ struct TextTests {
             ("text/plain; charset=latin1", [0x80, 0xE4], "€ä"), ("text/plain; charset=utf-16", [0x2D, 0x4E], "中"),
             ("text/plain; charset=utf-16be", [0x4E, 0x2D], "中"),
             ("text/plain; charset=no-such-charset!", [0xC3, 0xA4], "ä"),
+            ("text/plain; charset=klingon", [0xC3, 0xA4], "ä"), ("text/html; charset=utf8mb4", [0xC3, 0xA4], "ä"),
+            ("text/html; charset=none", [0xC3, 0xA4], "ä"), ("text/html; charset=", [0xC3, 0xA4], "ä"),
         ] as [(String, [UInt8], String)]
     )
     func charsets(type: String, bytes: [UInt8], expected: String) async throws {
         let text = try await read(type, bytes) { try await $0.text() }
         #expect(text == expected)
+    }
+
+    @Test("an encoding of the head's whose table this system lacks is an error: its bytes are something else")
+    func missingTable() async throws {
+        // There was never a twelfth part of ISO 8859.
+        let error = try await read("text/plain; charset=iso-8859-12", [0xC3, 0xA4]) { response in
+            await clientError { try await response.text() }
+        }
+        #expect(error??.code == .decodingFailed)
+        #expect(error??.message.contains("iso-8859-12") == true)
     }
 
     @Test("a byte order mark overrides the head, and is no part of the text")

@@ -150,6 +150,25 @@ struct TokenRefreshTests {
         }
     }
 
+    @Test("a fetch that gives itself up is an error for all who waited, and not asked for again for ever")
+    func givenUp() async throws {
+        let login = Login()
+        let tokens = TokenRefresh { rejected in
+            try await sleep(for: .seconds(1))
+            if login.next(rejected) == "t1" { throw CancellationError() }
+            return AccessToken("later")
+        }
+        try await check(middleware: tokens) { session, mock in
+            let results = await gatherResults(Array(0..<5)) { _ in try await session.get(Self.url).text() }
+            for result in results {
+                let error = #expect(throws: ClientError.self) { try result.get() }
+                #expect(error?.code == .authenticationFailed)
+            }
+            #expect(mock.requests.isEmpty && login.count == 1)
+            try await Self.expect(session, Self.url, "later")
+        }
+    }
+
     @Test("a token is replaced before it expires")
     func expiry() async throws {
         let login = Login()

@@ -1,6 +1,7 @@
 import ApusNet
 import ApusRuntime
 import ApusTesting
+import Synchronization
 import Testing
 
 /// Lines, messages and exact lengths, however the bytes arrive.
@@ -226,6 +227,43 @@ struct BufferedReaderTests {
             let error = await readError { try await reader.readExactly(Int.max) }
             #expect(error?.code == .incomplete)
             await near.close()
+        }
+    }
+
+    /// Gives a byte at a time, and notes the room that it is offered for it.
+    private final class Trickle: ByteStream {
+        private let offers = Mutex<[Int]>([])
+        /// How often it was offered as much room as before, or more.
+        var growths: Int {
+            let offers = offers.withLock { $0 }
+            return zip(offers, offers.dropFirst()).count { $1 >= $0 }
+        }
+
+        func read(into buffer: inout [UInt8], startingAt offset: Int, timeout: Duration?) async throws -> Int {
+            let count = offers.withLock { offers in
+                offers.append(buffer.count - offset)
+                return offers.count
+            }
+            buffer[offset] = count == 30_000 ? 0x0A : 0x61
+            return 1
+        }
+        func read(upTo count: Int, timeout: Duration?) async throws -> [UInt8] { [0x61] }
+        func write(_ bytes: ArraySlice<UInt8>, timeout: Duration?) async throws {}
+        func finishWriting() async {}
+        func close() async {}
+        func abort() async {}
+    }
+
+    @Test("a stream that gives a byte at a time does not have new room made for each")
+    func trickle() async throws {
+        try await withTestLoop {
+            let stream = Trickle()
+            let reader = BufferedReader(stream)
+            let bytes = try await reader.readExactly(10_000)
+            #expect(bytes.count == 10_000)
+            let line = try await reader.readLine()
+            #expect(line?.utf8.count == 19_999)
+            #expect(stream.growths < 20, "\(stream.growths)")
         }
     }
 

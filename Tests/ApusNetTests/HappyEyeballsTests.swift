@@ -1,4 +1,5 @@
 import ApusRuntime
+import ApusTesting
 import Testing
 
 @testable import ApusNet
@@ -54,15 +55,46 @@ struct HappyEyeballsTests {
     }
 
     @Test func `cancelling closes every attempt`() async throws {
-        try await EventLoop.with {
-            // A listener whose backlog is never accepted still completes handshakes: so the attempts are cancelled before they begin.
-            let listener = try await TCPListener.bind(host: "127.0.0.1", port: 0)
-            let task = EventLoop.spawn {
-                try await TCPStream.connect(host: "localhost", port: listener.address.port ?? 0)
+        try await withTestLoop {
+            let loop = try #require(EventLoop.current)
+            var listeners: [TCPListener] = []
+            for _ in 0..<3 {
+                let options = ListenerOptions(backlog: 1)
+                listeners.append(try await TCPListener.bind(host: "127.0.0.1", port: 0, options: options))
             }
-            task.cancel()
-            await #expect(throws: CancellationError.self) { try await task.value }
-            await listener.close()
+            let addresses = listeners.map(\.address)
+            let left = await leaks {
+                // Until the backlogs are full: who comes then gets no answer, and all three of its attempts wait.
+                var filling: [TCPStream] = []
+                for address in addresses {
+                    for _ in 0..<8 {
+                        guard let stream = try? await TCPStream.connect(to: address, timeout: .milliseconds(20)) else {
+                            break
+                        }
+                        filling.append(stream)
+                    }
+                }
+                var options = SocketOptions()
+                options.attemptDelay = .zero
+                let all = options
+                let task = EventLoop.spawn {
+                    let transport = try await Connector.connect(
+                        toAny: addresses,
+                        host: "test",
+                        on: loop,
+                        deadline: .max,
+                        options: all
+                    )
+                    return LoopBound(transport, on: loop)
+                }
+                for _ in 0..<20 { await turn() }
+                #expect(!task.isFinished)
+                task.cancel()
+                await #expect(throws: CancellationError.self) { _ = try await task.value }
+                for stream in filling { await stream.close() }
+            }
+            #expect(left.isEmpty, "\(left)")
+            for listener in listeners { await listener.close() }
         }
     }
 }

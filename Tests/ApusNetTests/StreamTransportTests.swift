@@ -46,4 +46,39 @@ import Testing
             #expect(left.isEmpty, "\(left)")
         }
     }
+
+    /// The promises take a million bytes, which are a million turns of both sides where one fits: this is the same with fewer.
+    @Test func `where one byte fits at a time, all of it comes, in both directions at once, and its end`() async throws
+    {
+        try await withVirtualTime {
+            let left = try await leaks {
+                let (near, far) = try Self.pair(capacity: 1, isWrapped: true)
+                let bytes = (0..<3_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+                // Whoever waits in vain on virtual time is there at once.
+                let back = try await withTimeout(.seconds(60)) {
+                    async let written: Void = Self.write(bytes, to: near)
+                    async let echoed: Void = Self.echo(far)
+                    var back: [UInt8] = []
+                    while case let piece = try await near.read(upTo: 512), !piece.isEmpty { back += piece }
+                    try await written
+                    try await echoed
+                    return back
+                }
+                #expect(back == bytes)
+                await near.close()
+                await far.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    private static func write(_ bytes: [UInt8], to stream: any ByteStream) async throws {
+        try await stream.write(bytes[...])
+        await stream.finishWriting()
+    }
+
+    private static func echo(_ stream: any ByteStream) async throws {
+        while case let piece = try await stream.read(upTo: 512), !piece.isEmpty { try await stream.write(piece[...]) }
+        await stream.finishWriting()
+    }
 }

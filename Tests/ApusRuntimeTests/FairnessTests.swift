@@ -67,14 +67,43 @@ struct FairnessTests {
         #expect(value == 7)
     }
 
-    @Test func `gathering many children that end in another order keeps the order of the elements`() async throws {
+    @Test(arguments: [nil, 5_000, .max, 4_999] as [Int?])
+    func `gathering many children that end in another order keeps the order of the elements`(limit: Int?) async throws {
         let results = try await withVirtualTime {
-            try await gather(0..<5_000) { index in
+            try await gather(0..<5_000, limit: limit) { index in
                 try await sleep(for: .milliseconds((index * 7_919) % 1_000))
                 return index
             }
         }
         #expect(results == Array(0..<5_000))
+    }
+
+    @Test func `a sequence that does not know its count keeps to its limit`() async throws {
+        let gauge = Gauge()
+        try await withVirtualTime {
+            // It says that it has none of them, and then that it has as many as that.
+            for known in [0, 2_000] {
+                let limited = Vague(count: 3_000, underestimatedCount: known)
+                _ = try await gather(limited, limit: 2_500) { _ in
+                    gauge.enter()
+                    try await sleep(for: .seconds(1))
+                    gauge.leave()
+                }
+            }
+        }
+        #expect(gauge.most == 2_500)
+    }
+
+    /// A sequence with more elements than it promises.
+    private struct Vague: Sequence, IteratorProtocol {
+        var count: Int
+        let underestimatedCount: Int
+
+        mutating func next() -> Int? {
+            guard count > 0 else { return nil }
+            count -= 1
+            return count
+        }
     }
 
     @Test func `the first error of many children is thrown, and the others are cancelled`() async throws {

@@ -30,6 +30,22 @@ struct LeakCheckTests {
         }
     }
 
+    @Test("what was there before and is ended by the code is no leak")
+    func fewer() async throws {
+        try await withVirtualTime {
+            let loop = try currentLoop()
+            let task = loop.spawn { try await untilCancelled() }
+            let descriptor = try loop.register(-1)
+            await turns()
+            let left = await leaks {
+                descriptor.release()
+                task.cancel()
+                _ = await task.result
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
     @Test("withoutLeaks gives the value, throws what was left, and leaves errors of the body as they are")
     func claim() async throws {
         struct Refused: Error {}

@@ -70,14 +70,20 @@ struct LoopStatisticsTests {
     func sleeping() async throws {
         var options = EventLoop.Options()
         options.measuresLag = true
-        let (before, after) = try await EventLoop.with(options) {
+        try await EventLoop.with(options) {
             let loop = try currentLoop()
-            let before = loop.statistics()?.lag?.count ?? 0
-            // One wait of the system's, and not one lap of that length.
-            try await sleep(for: .milliseconds(30))
-            return (before, loop.statistics()?.lag?.count ?? 0)
+            var laps: [(count: Int, longest: Duration)] = []
+            // A busy machine may hold the loop for as long as that, but not each time.
+            repeat {
+                let before = try #require(loop.statistics()?.lag)
+                // One wait of the system's, and not one lap of that length.
+                try await sleep(for: .milliseconds(30))
+                let recent = try #require(loop.statistics()?.lag).since(before)
+                laps.append((recent.count, recent.maximum))
+            } while (laps.last?.longest ?? .zero) >= .milliseconds(29) && laps.count < 50
+            #expect(laps.count < 50, "\(laps)")
+            #expect(laps.allSatisfy { $0.count < 30 }, "\(laps)")
         }
-        #expect(after - before < 30)
     }
 
     @Test("jobs per second, in all and since an earlier look")

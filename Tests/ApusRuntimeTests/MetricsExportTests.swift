@@ -85,6 +85,8 @@ struct MetricsExportTests {
             #expect(backend.values["apus.loop.tasks{loop=told}"] == 0)
             let later = try #require(backend.values["apus.loop.jobs{loop=told}"])
             #expect(later > jobs)
+            let run = try #require(loop.statistics()).jobs
+            #expect(later <= Double(run), "each job is counted once")
             let series = backend.alive
             #expect(series.count == 7)
             export.cancel()

@@ -51,25 +51,17 @@ struct OffloadPoolTests {
     @Test("statistics: what runs, waits, has ended and was refused")
     func statistics() async throws {
         let pool = OffloadPool(name: "numbers", maximumThreads: 1, maximumQueue: 1)
-        let (begun, letGo) = (Gate(), Gate())
         #expect(pool.statistics == OffloadStatistics(name: "numbers"))
         try await onCleanLoop {
-            let running = EventLoop.spawn {
-                try await offload(to: pool) {
-                    begun.open()
-                    letGo.pass()
-                }
-            }
-            await turns()
-            begun.pass()
+            let running = await HeldThread(of: pool)
             let queued = EventLoop.spawn { try await offload(to: pool) { throw Oops() } }
             await turns()
             await #expect(throws: OffloadError.self) { try await offload(to: pool) {} }
             let seen = pool.statistics
             #expect(seen.running == 1 && seen.queued == 1 && seen.rejected == 1 && seen.completed == 0)
             #expect(seen.oldestWait > .zero)
-            letGo.open()
-            try await running.value
+            running.letGo()
+            try await running.call.value
             await #expect(throws: Oops.self) { try await queued.value }
             let after = pool.statistics
             #expect(after.running == 0 && after.queued == 0 && after.completed == 2)
@@ -129,17 +121,9 @@ struct OffloadPoolTests {
     @Test("a call that is cancelled while it waits gives its place to another at once, and is not counted later")
     func placeIsFree() async throws {
         let pool = OffloadPool(name: "place", maximumThreads: 1, maximumQueue: 1)
-        let (begun, letGo) = (Gate(), Gate())
         let ran = Recorder<Int>()
         try await onCleanLoop {
-            let holder = EventLoop.spawn {
-                try await offload(to: pool) {
-                    begun.open()
-                    letGo.pass()
-                }
-            }
-            await turns()
-            begun.pass()
+            let holder = await HeldThread(of: pool)
             for number in 0..<50 {
                 let mode: OffloadCancellation = number % 2 == 0 ? .abandon : .cooperative
                 let waiting = EventLoop.spawn { try await offload(to: pool, cancellation: mode) { ran.note(number) } }
@@ -152,8 +136,8 @@ struct OffloadPoolTests {
             }
             let last = EventLoop.spawn { try await offload(to: pool) { ran.note(50) } }
             await turns()
-            letGo.open()
-            try await holder.value
+            holder.letGo()
+            try await holder.call.value
             try await last.value
             let seen = pool.statistics
             #expect(seen.queued == 0 && seen.running == 0 && seen.completed == 2 && seen.rejected == 0)
@@ -164,16 +148,8 @@ struct OffloadPoolTests {
     @Test("behind calls that never end, cancelled ones do not pile up without bound")
     func givenUpBound() async throws {
         let pool = OffloadPool(name: "stuck", maximumThreads: 1, maximumQueue: 1)
-        let (begun, letGo) = (Gate(), Gate())
         try await onCleanLoop {
-            let holder = EventLoop.spawn {
-                try await offload(to: pool) {
-                    begun.open()
-                    letGo.pass()
-                }
-            }
-            await turns()
-            begun.pass()
+            let holder = await HeldThread(of: pool)
             var refusal: OffloadError?
             var count = 0
             while refusal == nil, count < 10_000 {
@@ -191,8 +167,8 @@ struct OffloadPoolTests {
             #expect(count == 1024)
             #expect(refusal?.code == .queueFull)
             #expect(refusal.map { "\($0)" }?.contains("1024 calls in its queue that were cancelled") == true)
-            letGo.open()
-            try await holder.value
+            holder.letGo()
+            try await holder.call.value
             // The thread has come through them.
             try await offload(to: pool) {}
             #expect(pool.statistics.completed == 2)
@@ -204,17 +180,9 @@ struct OffloadPoolTests {
         let log = LogRecorder()
         let pool = OffloadPool(name: "busy", maximumThreads: 1, logger: log.logger)
         let threads = pool.threads
-        let (begun, letGo) = (Gate(), Gate())
         let second: Int64 = 1_000_000_000
         try await onCleanLoop {
-            let holder = EventLoop.spawn {
-                try await offload(to: pool) {
-                    begun.open()
-                    letGo.pass()
-                }
-            }
-            await turns()
-            begun.pass()
+            let holder = await HeldThread(of: pool)
             #expect(!threads.withLock { threads.isWatched }, "nothing waits")
             let queued = EventLoop.spawn { try await offload(to: pool) {} }
             let cancelled = EventLoop.spawn { try await offload(to: pool) {} }
@@ -235,8 +203,8 @@ struct OffloadPoolTests {
             ] {
                 #expect(text.contains(part), "\(text)")
             }
-            letGo.open()
-            try await holder.value
+            holder.letGo()
+            try await holder.call.value
             try await queued.value
             // Both the given-up call and the next have been through the queue.
             try await offload(to: pool) {}

@@ -50,8 +50,32 @@ struct OffloadShutdownTests {
             }
             let left = try await ended.value
             #expect(left == 0)
-            // The threads leave at once, not after 10 s.
-            while pool.statistics.threads > 0 { await Task.yield() }
+        }
+    }
+
+    @Test(
+        "the threads of a pool that is shut down leave at once, those that slept and those that work",
+        .timeLimit(.minutes(1))
+    )
+    func threadsLeave() async throws {
+        // An idle one would stay for long.
+        let threads = ThreadPool(name: "leaves", maximumThreads: 3, maximumQueue: 9, idleTime: .seconds(86_400))
+        let pool = OffloadPool(threads: threads)
+        try await onCleanLoop {
+            // The first two sleep, or are about to; the third works.
+            try await gather(0..<2) { _ in try await offload(to: pool) {} }
+            let held = await HeldThread(of: pool)
+            let ended = EventLoop.spawn { await pool.shutdown(timeout: .seconds(3600)) }
+            await turns()
+            held.letGo()
+            try await held.call.value
+            let left = try await ended.value
+            #expect(left == 0)
+            while pool.statistics.threads > 0 {
+                // In virtual time no timer would see the end of the test's time.
+                try Task.checkCancellation()
+                await Task.yield()
+            }
         }
     }
 
@@ -93,48 +117,33 @@ struct OffloadShutdownTests {
     @Test("A73: a call that never returns does not hold shutdown: virtual time passes, since nobody awaits it")
     func neverReturns() async throws {
         let pool = OffloadPool(name: "never", maximumThreads: 1)
-        let (begun, letGo) = (Gate(), Gate())
-        try await onCleanLoop {
-            let task = EventLoop.spawn {
-                try await offload(to: pool) {
-                    begun.open()
-                    letGo.pass()
-                }
-            }
-            await turns()
-            begun.pass()
-            task.cancel()
-            await #expect(throws: CancellationError.self) { try await task.value }
+        let held = try await onCleanLoop {
+            let held = await HeldThread(of: pool)
+            held.call.cancel()
+            await #expect(throws: CancellationError.self) { try await held.call.value }
             let clock = try currentLoop().clock
             let start = clock.now
             let left = await pool.shutdown(timeout: .seconds(300))
             #expect(left == 1)
             #expect(start.duration(to: clock.now) == .seconds(300))
+            return held
         }
-        letGo.open()
+        held.letGo()
     }
 
     @Test("cancelling ends the wait of shutdown, as if the time were over; several can wait")
     func cancelled() async throws {
         let pool = OffloadPool(name: "impatient", maximumThreads: 1)
-        let (begun, letGo) = (Gate(), Gate())
         try await onCleanLoop {
-            let running = EventLoop.spawn {
-                try await offload(to: pool) {
-                    begun.open()
-                    letGo.pass()
-                }
-            }
-            await turns()
-            begun.pass()
+            let running = await HeldThread(of: pool)
             let impatient = EventLoop.spawn { await pool.shutdown(timeout: .seconds(3600)) }
             let patient = EventLoop.spawn { await pool.shutdown(timeout: .seconds(Int64.max)) }
             await turns()
             impatient.cancel()
             let left = try await impatient.value
             #expect(left == 1)
-            letGo.open()
-            try await running.value
+            running.letGo()
+            try await running.call.value
             let patientLeft = try await patient.value
             #expect(patientLeft == 0)
         }

@@ -113,6 +113,15 @@ struct ProcessTests {
         #expect(lines.allSatisfy { $0.hasSuffix(": 0 of 10 failed") }, "\(result)")
     }
 
+    @Test("a child that is forked while a report of debug mode is being written ends its loop, and writes its own")
+    func forkDuringReport() async throws {
+        let result = try await play("fork-during-report")
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.count { $0.contains("“refused” on event loop “main” ended with an error") } == 1, "\(result)")
+        #expect(lines.contains("child: 0"), "\(result)")
+        #expect(result.status == 0)
+    }
+
     @Test("A61: the tasks of a loop are told to the main actor though Swift's pool is busy")
     func busyPool() async throws {
         let result = try await play("busy-pool")

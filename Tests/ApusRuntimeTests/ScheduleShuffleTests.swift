@@ -55,6 +55,30 @@ struct ScheduleShuffleTests {
         #expect(order == [0, 1, 2, 0, 1, 2])
     }
 
+    @Test("a runner's next run goes on drawing, and does not begin anew")
+    func runs() async throws {
+        let orders = try await offload {
+            var options = EventLoop.Options()
+            options.clock = .virtual
+            options.shuffleSeed = 3
+            return try EventLoop.Runner.with(options) { runner in
+                try (0..<2).map { _ in
+                    let trace = Trace()
+                    try runner.run {
+                        _ = try await gather(0..<6) { number in
+                            for _ in 0..<5 {
+                                trace.add(number)
+                                await Task.yield()
+                            }
+                        }
+                    }
+                    return trace.entries
+                }
+            }
+        }
+        #expect(orders[0].sorted() == orders[1].sorted() && orders[0] != orders[1])
+    }
+
     @Test("where there is nothing to choose nothing is drawn; a draw reaches every number below its bound and no other")
     func draws() {
         var order = ReadyOrder(seed: 7)

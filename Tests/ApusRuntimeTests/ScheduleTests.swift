@@ -55,6 +55,25 @@ struct ScheduleTests {
         }
     }
 
+    @Test(
+        "a deadline long before the clock's beginning has passed too",
+        arguments: [Duration.seconds(Int64.min), .nanoseconds(Int64.min), .seconds(-9_000_000_000)]
+    )
+    func longPast(before: Duration) async throws {
+        try await onCleanLoop(.monotonic) {
+            let loop = try currentLoop()
+            // From here on nothing is left of what woke the loop when it began.
+            try await sleep(for: .milliseconds(1))
+            let hasRun = AsyncFuture<Bool>()
+            loop.schedule(at: loop.clock.now.advanced(by: before)) { hasRun.resolve(returning: true) }
+            // Of another loop, since this one would sleep for ever.
+            let end = EventLoop.shared.schedule(after: .seconds(10)) { hasRun.resolve(returning: false) }
+            let outcome = try await hasRun.value
+            #expect(outcome)
+            end.cancel()
+        }
+    }
+
     @Test("a cancelled call never runs, and only the first cancel says that it prevented it")
     func cancel() async throws {
         let calls = Recorder<Int>()

@@ -64,6 +64,26 @@ struct SignalTests {
         }
     }
 
+    @Test("a signal that comes again before it was taken counts once, however often the loop has looked meanwhile")
+    func again() async throws {
+        try await onCleanLoop {
+            let windows = try signals(.winch)
+            for _ in 0..<3 {
+                // This thread has handled it when it returns.
+                raise(SIGWINCH)
+                await turns()
+            }
+            let first = await windows.first { _ in true }
+            #expect(first == .winch)
+            let waiting = EventLoop.spawn { await windows.first { _ in true } }
+            await turns()
+            #expect(!waiting.isFinished)
+            waiting.cancel()
+            let nothing = try await waiting.value
+            #expect(nothing == nil)
+        }
+    }
+
     @Test("cancelling ends the wait, before it begins too, and loses no signal")
     func cancelled() async throws {
         try await onCleanLoop {

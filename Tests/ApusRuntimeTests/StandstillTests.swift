@@ -25,20 +25,8 @@ struct StandstillTests {
             loop.state.pointee.standstillReported = false
             let toldBefore = said.count
             try startThread(name: "standstill") {
-                // A scheduled call is no job: the loop stands still as before. The first may come before it does.
-                for round in 1...3 {
-                    let looked = Gate()
-                    loop.schedule {
-                        loop.state.pointee.standstillSince = apus_monotonic_now() - 5_000_000_000
-                        // The next look at the clock is before the call that follows.
-                        loop.schedule { looked.open() }
-                    }
-                    looked.pass()
-                    let told = Gate()
-                    loop.schedule { told.open() }
-                    told.pass()
-                    if round == 3 { pair.write([1]) }
-                }
+                standStill(loop)
+                pair.write([1])
             }
             #expect(await descriptor.value.waitReadable() == .ready)
             descriptor.value.release()
@@ -47,8 +35,43 @@ struct StandstillTests {
             #expect(said.count == toldBefore + 1)
             let message = said.all.last ?? ""
             #expect(message.contains("Event loop “still” runs on virtual time, which stands still"))
-            #expect(message.contains("descriptors [\(pair.near)], 1 timers pending"))
+            #expect(message.contains("descriptors [\(pair.near)], 0 calls on other threads or loops, 1 timers pending"))
             #expect(message.contains("Use in-memory streams"))
+        }
+    }
+
+    @Test("is told, too, where a thread waits for the loop's time, which waits for the thread")
+    func threadWaits() async throws {
+        let said = Recorder<String>()
+        var options = EventLoop.Options()
+        options.clock = .virtual
+        options.logger = Logger(label: "test") { _ in RecordingHandler(said) }
+        try await withTestLoop(options) {
+            let loop = try currentLoop()
+            loop.state.pointee.standstillReported = false
+            let toldBefore = said.count
+            let sleeper = loop.spawn { try await sleep(for: .seconds(60)) }
+            try await offload { standStill(loop) }
+            try await sleeper.value
+            #expect(said.count == toldBefore + 1)
+            #expect(said.all.last?.contains("descriptors [], 1 calls on other threads or loops, 1 timers") == true)
+        }
+    }
+
+    /// As if five seconds had passed. From another thread.
+    private func standStill(_ loop: EventLoop) {
+        // A scheduled call is no job: the loop stands still as before. The first may come before it does.
+        for _ in 1...3 {
+            let looked = Gate()
+            loop.schedule {
+                loop.state.pointee.standstillSince = apus_monotonic_now() - 5_000_000_000
+                // The next look at the clock is before the call that follows.
+                loop.schedule { looked.open() }
+            }
+            looked.pass()
+            let told = Gate()
+            loop.schedule { told.open() }
+            told.pass()
         }
     }
 

@@ -1,6 +1,5 @@
 import Apus
 import ApusRuntime
-import CApus
 import Glibc
 
 // Many children, each of which makes loops with threads that meet at their locks.
@@ -48,37 +47,7 @@ extension Scene {
         }
     }
 
-    private static func forkOnce(debug: Bool) -> Int32 {
-        // Swift's runtime has locks of its own, which know nothing of forks: a child that inherits one from a thread that was looking up a
-        // conformance, say, waits for ever (6.3.1). What is tested are Apus's locks.
-        while !othersSleep() { usleep(100) }
-        let child = systemFork()
-        if child == 0 { _exit(meetAtLocks(debug: debug)) }
-        var status: Int32 = 0
-        waitpid(child, &status, 0)
-        return status
-    }
-
-    /// Whether all other threads of the process sleep, as /proc says (proc_pid_stat(5)).
-    private static func othersSleep() -> Bool {
-        guard let folder = opendir("/proc/self/task") else { return true }
-        defer { closedir(folder) }
-        let own = "\(apus_gettid())"
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard name.first?.isNumber == true, name != own else { continue }
-            guard let file = fopen("/proc/self/task/\(name)/stat", "r") else { continue }
-            defer { fclose(file) }
-            var text = [UInt8](repeating: 0, count: 256)
-            let count = fread(&text, 1, text.count, file)
-            // Behind the name, which may hold anything, in parentheses.
-            guard let end = text[..<count].lastIndex(of: UInt8(ascii: ")")), end + 2 < count else { return false }
-            if text[end + 2] != UInt8(ascii: "S") { return false }
-        }
-        return true
-    }
+    private static func forkOnce(debug: Bool) -> Int32 { inFork { meetAtLocks(debug: debug) } }
 
     /// In the child: threads start tasks on a loop, cancel them and wait for them, while the loop does so too.
     private static func meetAtLocks(debug: Bool) -> Int32 {
@@ -111,6 +80,70 @@ extension Scene {
             print("child: \(error)")
             return 3
         }
+    }
+
+    /// A child that is forked while a report of debug mode is being written: its own loop ends, and its own report is written.
+    static func forkDuringReport() -> Int32 {
+        play {
+            // The report's thread waits in write(2), since nobody reads.
+            var ends: [Int32] = [-1, -1]
+            guard pipe(&ends) == 0 else { return }
+            let (reader, writer, own) = (ends[0], ends[1], dup(2))
+            _ = fcntl(writer, F_SETFL, O_NONBLOCK)
+            while write(writer, [UInt8](repeating: 0, count: 4_096), 4_096) > 0 {}
+            _ = fcntl(writer, F_SETFL, 0)
+            dup2(writer, 2)
+            try failInDebugMode {
+                while !reportIsBeingWritten() { try await sleep(for: .milliseconds(1)) }
+                let child = inFork {
+                    alarm(30)
+                    dup2(own, 2)
+                    do { try failInDebugMode {} } catch { return 3 }
+                    return 0
+                }
+                print("child: \(child)")
+                var bytes = [UInt8](repeating: 0, count: 65_536)
+                _ = read(reader, &bytes, bytes.count)
+            }
+            dup2(own, 2)
+        }
+    }
+
+    private struct Refused: Error {}
+
+    /// Runs a loop in debug mode on which a task fails that nobody awaits, and then `body`.
+    private static func failInDebugMode(_ body: @escaping @Sendable () async throws -> Void) throws {
+        var options = EventLoop.Options()
+        options.debug = true
+        options.signals = .none
+        options.blockThreshold = .seconds(3_600)
+        try EventLoop.run(options) {
+            EventLoop.spawn(name: "refused") { throw Refused() }
+            try await sleep(for: .milliseconds(1))
+            try await body()
+        }
+    }
+
+    /// Whether the thread that writes reports is in a system call about standard error, as /proc says (proc_pid_syscall(5)).
+    private static func reportIsBeingWritten() -> Bool {
+        guard let folder = opendir("/proc/self/task") else { return true }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let number = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            func line(_ name: String) -> Substring {
+                guard let file = fopen("/proc/self/task/\(number)/\(name)", "re") else { return "" }
+                defer { fclose(file) }
+                var text = [UInt8](repeating: 0, count: 128)
+                let count = fread(&text, 1, text.count, file)
+                return String(decoding: text[..<count], as: UTF8.self).prefix { $0 != "\n" }
+            }
+            if line("comm") == "apus-reports", line("syscall").split(separator: " ").dropFirst().first == "0x2" {
+                return true
+            }
+        }
+        return false
     }
 
     // MARK: Swift's pool

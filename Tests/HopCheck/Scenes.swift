@@ -23,6 +23,7 @@ enum Scene {
         "unhandled": unhandled,
         "fork-shared": forkShared,
         "fork-storm": forkStorm,
+        "fork-during-report": forkDuringReport,
         "busy-pool": tasksWhilePoolIsBusy,
         "off-loop-isolation": offLoopIsolation,
         "off-loop-actor": offLoopActor,

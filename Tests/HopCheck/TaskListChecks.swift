@@ -40,6 +40,16 @@ extension Setting {
         }
         sleeper.cancel()
         _ = await (sleeper.result, waiter.result)
+        var options = EventLoop.Options()
+        options.debug = true
+        let site = try await EventLoop.with(options) {
+            EventLoop.spawn(name: "made here") { try await sleep(for: .seconds(3600)) }
+            return try await EventLoop.current?.tasks().first { $0.name == "made here" }?.creationSite?.place
+        }
+        report.check(
+            site?.file?.hasSuffix("TaskListChecks.swift") == true,
+            "where a task was made is in the program, not in Apus: \(site?.file ?? "nowhere"):\(site?.line ?? 0)"
+        )
         report.equal(Place.here, here, "after tasks a task is on its loop")
     }
 }

@@ -27,6 +27,7 @@ struct Scenes {
         try await httpbin()
         try await cookies()
         try await authentication()
+        try await caches()
         try await timeouts()
         try await proxies()
     }

@@ -160,6 +160,14 @@ public final class TokenRefresh: ClientMiddleware {
                     try await self.fetch(rejected)
                 }
                 result = .success(token)
+            } catch is CancellationError where !Task.isCancelled {
+                // Those who wait would take it for this loop's end, and ask for the next fetch, for ever.
+                result = .failure(
+                    ClientError(
+                        .authenticationFailed,
+                        "Fetching a token was given up by its own closure, although nobody had cancelled it."
+                    )
+                )
             } catch {
                 result = .failure(error)
             }

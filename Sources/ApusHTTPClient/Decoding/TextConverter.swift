@@ -21,7 +21,7 @@ final class TextConverter {
         case .needs(let name):
             // POSIX: (iconv_t)-1 says that it is not known.
             guard let handle = iconv_open("UTF-8", name), Int(bitPattern: handle) != -1 else {
-                throw UnknownEncoding(label: label, isLabel: true)
+                throw UnknownEncoding(label: label, isLabel: TextEncoding.isOfKnownFamily(name))
             }
             way = .system(handle)
         }
@@ -94,7 +94,7 @@ final class TextConverter {
 /// Neither this library nor the system's iconv knows an encoding.
 struct UnknownEncoding: Error {
     var label: String
-    /// Whether it could be the name of an encoding at all.
+    /// Whether it is like the names of encodings that exist, so that this system may lack its table.
     var isLabel: Bool
 
     var message: String {

@@ -60,9 +60,11 @@ final class ConnectPhases: @unchecked Sendable {
         asked = host
     }
 
+    /// Several names may be looked up: a server's here, and a proxy's.
     func resolved() {
-        lookup = lap()
+        lookup = (lookup ?? 0) + lap()
         if let asked { observed?.tell { $0.lookupEnded($1, host: asked) } }
+        asked = nil
     }
     func connected() { connect = lap() }
 

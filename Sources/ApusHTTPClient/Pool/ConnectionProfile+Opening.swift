@@ -133,7 +133,9 @@ extension ConnectionProfile {
             if let destination = Self.destination(target.host) {
                 return try await socks(proxy, destination, target.port, loop, phases)
             }
+            phases.resolving(target.host, by: resolver)
             let addresses = try await addresses(of: target.host, target.port)
+            phases.resolved()
             return try await socks(proxy, Connector.interleaved(addresses), target, loop, phases)
         }
     }

@@ -37,14 +37,18 @@ struct ProxyFailure: Error {
 
     /// RFC 9110 §15.5.8.
     static func wantsCredentials(_ proxy: Proxy, _ challenges: [String]) -> String {
+        let schemes = AuthenticationChallenge.parse(challenges).map(\.scheme)
+        // Only what is known: the rest is the proxy's own text.
+        let known = ["Basic", "Digest", "Bearer", "NTLM", "Negotiate"].filter { schemes.contains($0.lowercased()) }
+        let wanted = known.isEmpty ? "" : ", as \(known.joined(separator: " or "))"
+        if !known.isEmpty, known[0] != "Basic", proxy.headers[.proxyAuthorization] == nil {
+            return
+                "The proxy \(proxy) wants credentials (status 407)\(wanted), and a user name and password can be sent to it as Basic only. "
+                + "What it takes may stand in the proxy's `headers`, as `Proxy-Authorization`."
+        }
         guard proxy.fields[.proxyAuthorization] == nil else {
             return "The proxy \(proxy) does not accept the credentials that it was sent (status 407)."
         }
-        // Only the first word of each: the rest is the proxy's own text.
-        let schemes = challenges.map { String($0.prefix { $0.isASCII && $0.isLetter }) }.filter {
-            !$0.isEmpty && $0.count <= 32
-        }
-        let wanted = schemes.isEmpty ? "" : ", as \(schemes.joined(separator: " or "))"
         return "The proxy \(proxy) wants a user name and password (status 407)\(wanted): put them into its URL."
     }
 

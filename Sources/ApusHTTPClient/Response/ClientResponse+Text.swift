@@ -4,15 +4,15 @@ extension ClientResponse {
     /// Collects the body as text.
     ///
     /// The encoding is that of a byte order mark, or else `encoding`, or else the `charset` of the Content-Type by the labels of WHATWG
-    /// Encoding (so `gb2312` and `gbk` are read as GB18030, and `latin1` as windows-1252), or else UTF-8. A label that nobody
-    /// knows in a head counts as none.
+    /// Encoding (so `gb2312` and `gbk` are read as GB18030, and `latin1` as windows-1252), or else UTF-8. A label in a head that names no
+    /// encoding (`none`, `utf8mb4`) counts as none.
     ///
     /// - Parameters:
     ///   - encoding: a label such as `"gb18030"`, instead of the head's.
     ///   - strict: whether bytes that are not of the encoding are an error. They become U+FFFD otherwise.
     ///   - limit: the most bytes to collect; nil for the session's ``ClientSession/Configuration/bodyLimit``.
-    /// - Throws: as ``bytes(limit:)``; ``ClientError`` `.decodingFailed` for an `encoding` that is not known, and if `strict` for what is
-    ///   malformed.
+    /// - Throws: as ``bytes(limit:)``; ``ClientError`` `.decodingFailed` for an `encoding` that is not known, for one of the head's
+    ///   whose table this system lacks, and if `strict` for what is malformed.
     ///
     /// Cancel safety: as ``bytes(limit:)``.
     ///

@@ -98,7 +98,11 @@ extension SessionCore {
         var response = first
         var exchange = firstExchange
         var history: [ClientResponse.Hop] = []
-        while RedirectStep.isRedirect(response.head.statusCode), let location = response.head.block.first("location") {
+        // An empty Location names the page that it came from: asking again would be answered the same. It counts as none, as with curl,
+        // Go and aiohttp.
+        while RedirectStep.isRedirect(response.head.statusCode), let location = response.head.block.first("location"),
+            !location.isEmpty
+        {
             response.release()
             // Else it would go on to a server that does not want it, beside the one to come, or instead of the connection.
             exchange.uploadPlan?.endUpload()

@@ -216,9 +216,11 @@ public final class BufferedReader {
             head = 0
             tail = 0
         }
-        let room = max(wanted, self.room)
-        if storage.count - tail < room {
+        let free = storage.count - tail
+        // Half of it will do: a stream that gives a byte at a time would else have new room made for each.
+        if free < wanted || free < self.room / 2 {
             // Moves what there is to the front, and makes room behind it: at least as much again, so that growing is linear.
+            let room = max(wanted, self.room)
             let kept = storage[head..<tail]
             // Twice as much each time, whatever limit the read has: growing by steps would copy a long line again and again.
             let size = kept.count + max(room, kept.count)

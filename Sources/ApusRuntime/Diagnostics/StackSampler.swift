@@ -39,7 +39,7 @@ struct SampledThread: Sendable {
 /// early if it comes to an interruptible wait just then.
 enum StackSampler {
     /// The handler has one buffer, so one sample is taken at a time, whatever the number of loops.
-    private static let turn = ForkSafeLock<Void>(())
+    private static let turn = Turn()
 
     private enum Limits {
         static let attempts = 24
@@ -59,7 +59,7 @@ enum StackSampler {
 
     /// - Parameter stillWanted: asked before each look; when false, what is found would be about something else.
     static func sample(_ thread: SampledThread, while stillWanted: () -> Bool) -> StackSample {
-        turn.withLock { _ in
+        turn.take {
             guard let activity = ThreadActivity.Source(thread: thread.id) else { return StackSample() }
             defer { activity.close() }
             var best = StackSample()

@@ -18,13 +18,13 @@ enum Symbolicator {
     }
 
     #if canImport(Runtime)
-    private static let turn = ForkSafeLock<Void>(())
+    private static let turn = Turn()
 
     /// `symbolicated()` keeps the files that it reads mapped for as long as its thread lives, and `ImageMap.capture()`
     /// (6.3) takes those mappings for the loaded libraries: a thread's second backtrace has no names for them. So each one
     /// gets a thread of its own, one at a time, which gives the memory back, too.
     private static func onFreshThread(_ body: @escaping @Sendable () -> [BlockReport.Frame]?) -> [BlockReport.Frame]? {
-        turn.withLock { _ in
+        turn.take {
             let work = Work(body: body)
             let error = apus_bt_spawn(
                 "apus-symbols",
@@ -133,9 +133,16 @@ enum Symbolicator {
 /// Whose code a frame is.
 enum FrameOrigin {
     /// The names of Apus's library modules as they begin a mangled symbol. Its programs and tests are users.
-    private static let modules = [
+    private static let moduleNames = [
         "Apus", "ApusRuntime", "ApusWire", "ApusNet", "ApusHTTPClient", "ApusHTTPServer", "ApusTesting",
-    ].map { "\($0.utf8.count)\($0)" }
+    ]
+    private static let modules = moduleNames.map { "\($0.utf8.count)\($0)" }
+
+    /// Where the sources of those modules were compiled: this file is one of them.
+    private static let folders: [String] = {
+        let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+        return moduleNames.map { "\(parts.joined(separator: "/"))/\($0)/" }
+    }()
 
     private static let images = [
         "libc.so", "libc-", "libm.so", "libm-", "libpthread", "ld-", "ld.so", "libdl.so", "librt.so", "libresolv.so",
@@ -147,6 +154,8 @@ enum FrameOrigin {
         if let image, images.contains(where: { image.hasPrefix($0) }) { return true }
         // Generic code of the standard library that was compiled into the program, and what the compiler has made up.
         if let file, file.hasSuffix("<compiler-generated>") || file.contains("/swift/stdlib/") { return true }
+        // Of the standard library's too, and inlined into it, where Apus calls it: a release build has a copy of its own of that.
+        if let file, folders.contains(where: { file.hasPrefix($0) }) { return true }
         guard let symbol else { return false }
         for prefix in ["$s", "$S"] where symbol.hasPrefix(prefix) {
             let rest = symbol.dropFirst(prefix.count)

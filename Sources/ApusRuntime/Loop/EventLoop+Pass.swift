@@ -183,12 +183,14 @@ extension EventLoop {
 
     private func realTimeout() -> Int64 {
         guard let next = state.pointee.timers.next else { return -1 }
-        return max(0, next &- apus_monotonic_now())
+        let now = apus_monotonic_now()
+        // Compared first: the difference to a moment long before the clock's beginning would overflow.
+        return next <= now ? 0 : next &- now
     }
 
     /// Virtual time jumps only when nothing can happen by itself.
     private func virtualTimeout() -> Int64 {
-        if inFlight.load(ordering: .acquiring) > 0 { return -1 }
+        if inFlight.load(ordering: .acquiring) > 0 { return virtualStandstill() }
         if state.pointee.descriptors.open.contains(where: { $0.pointee.awaitsSystem }) {
             return virtualStandstill()
         }
@@ -221,8 +223,9 @@ extension EventLoop {
         logger.warning(
             """
             Event loop “\(name)” runs on virtual time, which stands still while something outside is waited for: \
-            descriptors \(waiting), \(state.pointee.timers.count) timers pending. Use in-memory streams in such tests, or \
-            the monotonic clock.
+            descriptors \(waiting), \(inFlight.load(ordering: .relaxed)) calls on other threads or loops, \
+            \(state.pointee.timers.count) timers pending. Use in-memory streams in such tests, let no thread wait for this loop's time, \
+            or use the monotonic clock.
             """
         )
         return -1
@@ -230,7 +233,7 @@ extension EventLoop {
 
     private func fireTimers() {
         let state = self.state
-        let generation = state.pointee.timers.generation
+        let generation = state.pointee.timers.sequence
         while let action = state.pointee.timers.popDue(at: state.pointee.now, of: generation) {
             switch action {
             case .resume(let continuation): continuation.resume(returning: .timedOut)

@@ -27,7 +27,8 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
     let logger: Logger?
     /// How long a call waits behind busy threads before that is told, and how often it is told.
     let saturationInterval: Int64
-    private let idleNanoseconds: Int64 = 10_000_000_000
+    /// How long a thread stays without work.
+    private let idleNanoseconds: Int64
     /// Calls that were given up may fill the queue as far as this, at least: each keeps some hundred bytes until a thread comes to it.
     private static let minimumGivenUp = 1024
 
@@ -73,7 +74,8 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
         maximumQueue: Int,
         logger: Logger? = nil,
         isProcessWide: Bool = false,
-        saturationInterval: Duration = .seconds(10)
+        saturationInterval: Duration = .seconds(10),
+        idleTime: Duration = .seconds(10)
     ) {
         self.name = name
         // Clamped, so that sums of them do not overflow: `.max` is how people write "no limit".
@@ -82,6 +84,7 @@ final class ThreadPool: TaskExecutor, @unchecked Sendable {
         self.logger = logger
         self.isProcessWide = isProcessWide
         self.saturationInterval = saturationInterval.clampedNanoseconds
+        idleNanoseconds = idleTime.clampedNanoseconds
         pthread_mutex_init(mutex, nil)
         // Tasks hold their executor unowned, and its threads may be anywhere: pools live as long as the process.
         _ = Unmanaged.passRetained(self)

@@ -70,7 +70,10 @@ public final class AsyncBarrier: Sendable {
             for other in others { other.resume(returning: .failed(Self.broken)) }
         }
         switch end {
-        case .granted(let place): return place
+        case .granted(let place):
+            // A barrier for one never waits.
+            if parties == 1 { await EventLoop.yieldIfSliceIsOver() }
+            return place
         case .failed(let error): throw error
         case .cancelled: throw CancellationError()
         }

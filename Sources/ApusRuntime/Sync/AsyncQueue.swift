@@ -80,8 +80,8 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
             let resumptions = state.withLock { $0.put(element, waiter, continuation) }
             for resumption in resumptions { resumption.resume() }
         } leave: {
-            let next = self.state.withLock { $0.cancelPut(waiter) }
-            next?.resume()
+            let left = self.state.withLock { $0.cancelPut(waiter) }
+            left?.next.resume()
         }
         switch end {
         case .granted: return
@@ -186,8 +186,9 @@ public final class AsyncQueue<Element: Sendable>: Sendable {
     ///
     /// - Parameter immediate: throws away what is in the queue, which then counts as done, and ends every ``get()`` at once.
     public func shutDown(immediate: Bool = false) {
-        let resumptions = state.withLock { $0.shutDown(immediate: immediate) }
+        let (resumptions, thrownAway) = state.withLock { $0.shutDown(immediate: immediate) }
         for resumption in resumptions { resumption.resume() }
+        _ = thrownAway
     }
 }
 

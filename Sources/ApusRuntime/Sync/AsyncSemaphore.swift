@@ -11,7 +11,6 @@
 /// and pool.
 public final class AsyncSemaphore: Sendable {
     private let permits: PermitPool
-    private let isBounded: Bool
 
     /// - Parameters:
     ///   - permits: how many there are; 0 or more.
@@ -21,8 +20,7 @@ public final class AsyncSemaphore: Sendable {
         guard permits >= 0 else {
             throw SyncError(.invalidArgument, "A semaphore cannot have \(permits) permits: it must be 0 or more.")
         }
-        self.permits = PermitPool(permits)
-        self.isBounded = isBounded
+        self.permits = PermitPool(permits, isBounded: isBounded)
     }
 
     /// Permits that can be had without waiting.
@@ -37,7 +35,7 @@ public final class AsyncSemaphore: Sendable {
         _ body: nonisolated(nonsending) () async throws -> Success
     ) async throws -> Success {
         try await permits.acquire()
-        defer { permits.release(bound: isBounded) }
+        defer { permits.release() }
         return try await body()
     }
 
@@ -55,7 +53,7 @@ public final class AsyncSemaphore: Sendable {
     ///
     /// - Throws: ``SyncError`` `.notHeld` if the semaphore is bounded and all its permits are there.
     public func release() throws {
-        guard permits.release(bound: isBounded) else {
+        guard permits.release() else {
             throw SyncError(.notHeld, "A permit cannot be released: all \(permits.total) of the semaphore are there.")
         }
     }

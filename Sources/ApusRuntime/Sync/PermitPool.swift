@@ -11,8 +11,13 @@ final class PermitPool: Sendable {
     }
 
     private let state: ForkSafeLock<State>
+    /// Whether there are never more than the total. Else giving one back more than was taken adds one.
+    private let isBounded: Bool
 
-    init(_ permits: Int) { state = ForkSafeLock(State(available: permits, total: permits)) }
+    init(_ permits: Int, isBounded: Bool = true) {
+        state = ForkSafeLock(State(available: permits, total: permits))
+        self.isBounded = isBounded
+    }
 
     var available: Int { state.withLock { max(0, $0.available) } }
     var held: Int { state.withLock { $0.total - $0.available } }
@@ -71,13 +76,12 @@ final class PermitPool: Sendable {
 
     /// Gives a permit back, or adds one.
     ///
-    /// - Parameter bound: refuses to have more than the total.
-    /// - Returns: false if refused.
+    /// - Returns: false if refused: the pool is bounded, and all are there.
     @discardableResult
-    func release(bound: Bool = true) -> Bool {
+    func release() -> Bool {
         let (isAccepted, next) = state.withLock { state -> (Bool, WaitList<Void>.Continuation?) in
             if state.available >= state.total {
-                if bound { return (false, nil) }
+                if isBounded { return (false, nil) }
                 // “.max” is how people write “no limit”.
                 guard state.total < .max else { return (true, nil) }
                 state.total += 1

@@ -81,10 +81,11 @@ struct QueueState<Element: Sendable> {
         }
     }
 
+    /// - Returns: who goes on, and what was to be put, which the caller lets go of once the lock is free: its end is the user's code.
     @inlinable
-    mutating func cancelPut(_ waiter: Waiter<Void>) -> Resumption? {
+    mutating func cancelPut(_ waiter: Waiter<Void>) -> (element: Element, next: Resumption)? {
         waiter.isCancelled = true
-        return putters.remove(waiter).map { .putter($0, .cancelled) }
+        return putters.remove(waiter).map { ($0, .putter($1, .cancelled)) }
     }
 
     // MARK: Getting
@@ -146,19 +147,20 @@ struct QueueState<Element: Sendable> {
         return joiners.remove(waiter)
     }
 
-    mutating func shutDown(immediate: Bool) -> [Resumption] {
+    /// - Returns: who goes on, and what was thrown away, which the caller lets go of once the lock is free: its end is the user's code.
+    mutating func shutDown(immediate: Bool) -> (next: [Resumption], thrownAway: [Element]) {
         isShutDown = true
-        var result = putters.removeAll().map { Resumption.putter($0, .failed(Self.shutDownError)) }
+        var (thrownAway, waiting) = putters.removeAll()
+        var result = waiting.map { Resumption.putter($0, .failed(Self.shutDownError)) }
         if immediate {
             // Some of them may have been said to be done already.
             unfinished = max(0, unfinished - count)
-            fifo.removeAll()
-            stored?.removeAll()
+            thrownAway += stored?.removeAll() ?? fifo.removeAll()
             if unfinished == 0 { result += joiners.removeAll().map { .putter($0, .granted(())) } }
         }
         // Whoever waits for an element finds an empty queue, and nobody will put one in.
         result += getters.removeAll().map { .getter($0, .failed(Self.shutDownError)) }
-        return result
+        return (result, thrownAway)
     }
 
     @usableFromInline static var shutDownError: SyncError {
@@ -183,21 +185,20 @@ struct PutterList<Element: Sendable> {
 
     @inlinable
     mutating func popFirst() -> (Element, WaitList<Void>.Continuation)? {
-        guard let waiter = waiters.first, let element = elements.removeValue(forKey: ObjectIdentifier(waiter)),
+        waiters.first.flatMap { remove($0) }
+    }
+
+    @inlinable
+    mutating func remove(_ waiter: Waiter<Void>) -> (Element, WaitList<Void>.Continuation)? {
+        guard let element = elements.removeValue(forKey: ObjectIdentifier(waiter)),
             let continuation = waiters.remove(waiter)
         else { return nil }
         return (element, continuation)
     }
 
     @inlinable
-    mutating func remove(_ waiter: Waiter<Void>) -> WaitList<Void>.Continuation? {
-        elements[ObjectIdentifier(waiter)] = nil
-        return waiters.remove(waiter)
-    }
-
-    @inlinable
-    mutating func removeAll() -> [WaitList<Void>.Continuation] {
-        elements = [:]
-        return waiters.removeAll()
+    mutating func removeAll() -> ([Element], [WaitList<Void>.Continuation]) {
+        defer { elements = [:] }
+        return (Array(elements.values), waiters.removeAll())
     }
 }

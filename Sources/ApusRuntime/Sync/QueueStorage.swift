@@ -7,7 +7,7 @@ protocol QueueStorage<Element>: Sendable {
     var count: Int { get }
     mutating func append(_ element: Element)
     mutating func popNext() -> Element?
-    mutating func removeAll()
+    mutating func removeAll() -> [Element]
 }
 
 /// First in, first out: a ring that grows as far as the queue's limit lets it.
@@ -41,7 +41,10 @@ struct FIFOStorage<Element> {
     }
 
     @inlinable
-    mutating func removeAll() { self = FIFOStorage() }
+    mutating func removeAll() -> [Element] {
+        defer { self = FIFOStorage() }
+        return slots.compactMap { $0 }
+    }
 
     @inlinable
     mutating func grow() {
@@ -57,7 +60,11 @@ struct LIFOStorage<Element: Sendable>: QueueStorage {
     var count: Int { elements.count }
     mutating func append(_ element: Element) { elements.append(element) }
     mutating func popNext() -> Element? { elements.popLast() }
-    mutating func removeAll() { elements = [] }
+
+    mutating func removeAll() -> [Element] {
+        defer { elements = [] }
+        return elements
+    }
 }
 
 /// The smallest first; of equal ones that which came first.
@@ -87,5 +94,8 @@ struct PriorityStorage<Element: Sendable & Comparable>: QueueStorage {
 
     mutating func popNext() -> Element? { entries.popMin()?.element }
 
-    mutating func removeAll() { entries = Heap() }
+    mutating func removeAll() -> [Element] {
+        defer { entries = Heap() }
+        return entries.unordered.map(\.element)
+    }
 }

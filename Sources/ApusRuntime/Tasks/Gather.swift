@@ -63,7 +63,11 @@ private func gatherIndexed<Elements: Sequence, Success: Sendable>(
     if let limit, limit < 1 {
         throw LoopError(.invalidArgument, "gather(limit: \(limit)): the limit must be at least 1, or nil for none.")
     }
-    if limit == nil, elements.underestimatedCount > 4 * subgroupSize { return try await gatherInGroups(elements, body) }
+    let count = elements.underestimatedCount
+    // A limit that is none is one, too. Only of a collection the count is known.
+    if count > 4 * subgroupSize, limit ?? .max >= count, limit ?? .max == .max || elements is any Collection {
+        return try await gatherInGroups(elements, body)
+    }
     let loop = EventLoop.current
     let tracking = loop?.trackingChildren(of: function)
     return try await withThrowingTaskGroup(of: (Int, Success).self) { group in

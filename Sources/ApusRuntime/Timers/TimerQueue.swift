@@ -48,7 +48,8 @@ struct TimerQueue {
     private var heap = ContiguousArray<Node>()
     private var slots = ContiguousArray<Slot>()
     private var free = ContiguousArray<UInt32>()
-    private var sequence: UInt32 = 0
+    /// The number of the newest entry, which names those that are there now for ``popDue(at:of:)``. Numbers come round.
+    var sequence: UInt32 = 0
     /// The generation that new slots begin with: above every handle given out before the last ``shrink()``.
     private var firstGeneration: UInt32 = 0
 
@@ -109,16 +110,15 @@ struct TimerQueue {
         }
     }
 
-    /// Names the entries that are there now, for ``popDue(at:of:)``.
-    var generation: UInt32 { sequence }
-
     /// Removes the earliest entry if it is due at `now`.
     ///
     /// - Parameter generation: entries made later wait for the next turn: a callback that schedules itself anew, at a time that has
     ///   passed, would else keep the loop for ever. Nil for all.
     mutating func popDue(at now: Int64, of generation: UInt32? = nil) -> TimerAction? {
         guard let first = heap.first, first.deadline <= now else { return nil }
-        if let generation, Int32(bitPattern: first.sequence &- generation) > 0 { return nil }
+        // By how many were made since `generation`, since numbers come round: whether one is greater than the other says nothing of an
+        // entry that has waited while two thousand million others came and went.
+        if let generation, first.sequence &- generation &- 1 < sequence &- generation { return nil }
         let action = release(first.slot)
         removeNode(0)
         return action

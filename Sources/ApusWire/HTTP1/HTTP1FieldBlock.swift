@@ -28,7 +28,8 @@ final class HTTP1HeadStorage: ManagedBuffer<Void, UInt8> {
 
 /// The fields of a received head, as they came: one block of bytes, from which strings are made when asked for.
 ///
-/// Names have been checked to be tokens (RFC 9110 §5.1) and values to be free of control characters (§5.5).
+/// Names have been checked to be tokens (RFC 9110 §5.1) and values to be free of control characters (§5.5); only Set-Cookie of a response may
+/// have some, and never CR, LF or NUL.
 ///
 /// `@unchecked Sendable`: the memory is written once, before anyone else can hold it.
 public struct HTTP1FieldBlock: @unchecked Sendable, CustomStringConvertible {

@@ -85,7 +85,12 @@ struct HTTP1HeadParser: ~Copyable {
             hasStartLine = true
         }
         if kind != .trailer { try parseUsualFields(base, available, total: total, limits) }
-        let fieldKind = kind == .trailer ? kind : HTTP1LineReader.Kind.field
+        let fieldKind: HTTP1LineReader.Kind =
+            switch kind {
+            case .trailer: .trailer
+            case .status: .responseField
+            default: .field
+            }
         while true {
             let start = lines.lineStart
             let allowance = min(limits.fieldLine, total &- start &- 2)
@@ -250,7 +255,7 @@ struct HTTP1HeadParser: ~Copyable {
                     "the start line is longer than \(limits.startLine) bytes (HTTP1Limits.startLine)"
                 )
             }
-        case .field, .trailer, .chunkSize:
+        case .field, .responseField, .trailer, .chunkSize:
             if isLineLimit {
                 return HTTP1Error(
                     .fieldLineTooLong,

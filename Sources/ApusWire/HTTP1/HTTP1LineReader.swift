@@ -10,7 +10,7 @@ struct HTTP1LineReader {
 
     /// The kind of line, for limits and messages.
     enum Kind {
-        case request, status, field, chunkSize, trailer
+        case request, status, field, responseField, chunkSize, trailer
     }
 
     /// The end of the line (the offset of its CR), or -1 if it is not complete.
@@ -23,7 +23,10 @@ struct HTTP1LineReader {
         allowance: Int,
         _ kind: Kind
     ) throws(HTTP1Error) -> Int {
-        let found = HTTP1Grammar.firstControl(base, scanned, available)
+        var found = HTTP1Grammar.firstControl(base, scanned, available)
+        while kind == .responseField, Self.isWithinCookie(base, lineStart, found, available) {
+            found = HTTP1Grammar.firstControl(base, found &+ 1, available)
+        }
         // The limit comes first, so that the error does not depend on how much has arrived.
         if found &- lineStart > allowance { return -2 }
         guard found < available else {
@@ -40,6 +43,17 @@ struct HTTP1LineReader {
             if base[found &+ 1] == HTTP1Grammar.lf { return found }
         }
         throw Self.badControl(base, lineStart, found, kind)
+    }
+
+    // RFC 6265bis §5.6 step 1: a control character makes the one cookie void, and every browser gives the rest of the response to its
+    // page. RFC 9110 §5.5 allows a recipient to keep such characters, but for CR, LF and NUL, which are dangerous in any field.
+    /// Whether a control character lies within the value of a Set-Cookie, whose reader then drops the cookie.
+    private static func isWithinCookie(_ base: UnsafeRawPointer, _ start: Int, _ found: Int, _ available: Int) -> Bool {
+        guard found < available, found &- start > 10, base[start &+ 10] == HTTP1Grammar.colon,
+            HTTP1Grammar.matches(base, start, 10, "set-cookie")
+        else { return false }
+        let byte = base[found]
+        return byte != HTTP1Grammar.cr && byte != HTTP1Grammar.lf && byte != 0
     }
 
     /// Whether the current line has not been looked at.
@@ -71,7 +85,7 @@ struct HTTP1LineReader {
             switch kind {
             case .request: "the request line"
             case .status: "the status line"
-            case .field: "a field line"
+            case .field, .responseField: "a field line"
             case .chunkSize: "a chunk-size line"
             case .trailer: "a trailer line"
             }

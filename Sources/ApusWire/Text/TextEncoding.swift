@@ -70,6 +70,16 @@ package enum TextEncoding: Sendable, Hashable {
         }
     }
 
+    /// How the names of real encodings begin, in lower case: those of WHATWG Encoding §4.2 that need a table, and their like.
+    private static let families = [
+        "iso-", "iso8", "iso_8", "csiso", "windows-", "cp", "x-cp", "ibm", "csibm", "dos-", "koi8", "cskoi8",
+        "mac", "x-mac-", "euc-", "x-euc-", "cseuc", "gb", "x-gb", "big5", "x-x-big5", "hz-gb", "shift", "x-sjis",
+        "tis-", "ks_c_", "latin", "utf-", "ucs-",
+    ]
+
+    /// Whether a name from ``named(_:)`` is like those of encodings that exist. What is not (`none`, `utf8mb4`) is a server's mistake.
+    package static func isOfKnownFamily(_ name: String) -> Bool { families.contains { name.hasPrefix($0) } }
+
     // WHATWG Encoding §6.1: BOM sniff. A byte order mark says more than any label.
     /// The encoding that a byte order mark at the beginning tells, and the mark's length.
     package static func byteOrderMark(_ bytes: some Collection<UInt8>) -> (encoding: TextEncoding, length: Int)? {

@@ -342,11 +342,68 @@ struct SyncTests {
         #expect(semaphore.available == .max)
     }
 
-    @Test("a circle around what never waits gives others their turn", arguments: 0..<4)
+    @Test("A123: a permit that was added while another's receiver was being cancelled is one more all the same")
+    func addedPermit() async throws {
+        try await onCleanLoop {
+            let events = try AsyncSemaphore(0)
+            let waiting = EventLoop.spawn { try await events.acquire() }
+            await turns()
+            // The first goes to the one who waits, and is passed on since that one is cancelled before its turn.
+            try events.release()
+            waiting.cancel()
+            try events.release()
+            await #expect(throws: CancellationError.self) { try await waiting.value }
+            #expect(events.available == 2)
+        }
+    }
+
+    /// Asks its queue when its end comes.
+    private final class Asking: Sendable, Comparable {
+        private let queue: AsyncQueue<Asking>
+        private let asked: Recorder<Int>
+
+        init(_ queue: AsyncQueue<Asking>, _ asked: Recorder<Int>) {
+            self.queue = queue
+            self.asked = asked
+        }
+
+        deinit { asked.note(queue.count) }
+
+        static func == (left: Asking, right: Asking) -> Bool { left === right }
+        static func < (left: Asking, right: Asking) -> Bool { false }
+    }
+
+    @Test("A127: what is thrown away may use the queue in its last moment", arguments: 0..<3)
+    func thrownAway(which: Int) async throws {
+        try await onCleanLoop {
+            let orders: [AsyncQueue<Asking>.Order] = [.fifo, .lifo, .priority]
+            let queue = try AsyncQueue(limit: 2, order: orders[which])
+            let asked = Recorder<Int>()
+            try queue.putNow(Asking(queue, asked))
+            try queue.putNow(Asking(queue, asked))
+            let cancelled = EventLoop.spawn { try await queue.put(Asking(queue, asked)) }
+            await turns()
+            cancelled.cancel()
+            await #expect(throws: CancellationError.self) { try await cancelled.value }
+            await turns()
+            #expect(asked.all == [2])
+            let refused = EventLoop.spawn { try await queue.put(Asking(queue, asked)) }
+            await turns()
+            queue.shutDown(immediate: true)
+            let end = await syncError { try await refused.value }
+            #expect(end == .shutDown)
+            await turns()
+            #expect(asked.all == [2, 0, 0, 0])
+            #expect(queue.isEmpty && queue.unfinished == 0)
+        }
+    }
+
+    @Test("a circle around what never waits gives others their turn", arguments: 0..<5)
     func fairness(which: Int) async throws {
         try await onCleanLoop(.monotonic) {
             let (lock, event, queue) = (AsyncLock(), AsyncEvent(), try AsyncQueue<Int>(limit: 1))
             let semaphore = try AsyncSemaphore(1)
+            let barrier = try AsyncBarrier(parties: 1)
             event.set()
             let others = Recorder<Int>()
             let other = EventLoop.spawn { others.note(1) }
@@ -356,6 +413,7 @@ struct SyncTests {
                 case 0: try await lock.withLock {}
                 case 1: try await semaphore.withPermit {}
                 case 2: try await event.wait()
+                case 3: _ = try await barrier.wait()
                 default: try await queue.join()
                 }
             }

@@ -10,7 +10,9 @@ protocol CacheStore: Sendable {
     func entries(_ key: String) async throws -> [CacheEntry]
 
     /// Keeps an entry, in the place of the same variant of its key.
-    func store(_ entry: CacheEntry, _ key: String) async throws
+    ///
+    /// - Returns: whether it is kept.
+    func store(_ entry: CacheEntry, _ key: String) async throws -> Bool
     /// An entry was used: the least recently used go first.
     func noteUse(_ entry: CacheEntry, _ key: String) async throws
     func remove(_ key: String) async throws
@@ -34,12 +36,17 @@ final class MemoryStore: CacheStore {
     }
 
     private let state: Mutex<State>
+    private let limit: Int
 
-    init(limit: Int) { state = Mutex(State(index: CacheIndex(limit: limit, variantLimit: 64))) }
+    init(limit: Int) {
+        self.limit = limit
+        state = Mutex(State(index: CacheIndex(limit: limit, variantLimit: 64)))
+    }
 
     func entries(_ key: String) -> [CacheEntry] { state.withLock { $0.index.entries(key).map(\.value) } }
 
-    func store(_ entry: CacheEntry, _ key: String) {
+    @discardableResult
+    func store(_ entry: CacheEntry, _ key: String) -> Bool {
         let gone = state.withLock { state in
             let name = CacheIndex<CacheEntry>.Name(key: key, variant: entry.variant)
             let gone = state.index.insert(name, entry, cost: entry.cost)
@@ -47,7 +54,7 @@ final class MemoryStore: CacheStore {
             return gone
         }
         // Freed outside of the lock: megabytes may go with it.
-        _ = gone
+        return !gone.contains { $0.value.cost > limit }
     }
 
     func noteUse(_ entry: CacheEntry, _ key: String) {

@@ -33,7 +33,7 @@ final class DiskStore: CacheStore {
         try await offload { self.read(key) }
     }
 
-    func store(_ entry: CacheEntry, _ key: String) async throws {
+    func store(_ entry: CacheEntry, _ key: String) async throws -> Bool {
         try await offload { self.write(entry, key) }
     }
 
@@ -88,7 +88,8 @@ final class DiskStore: CacheStore {
         return found
     }
 
-    private func write(_ entry: CacheEntry, _ key: String) {
+    /// - Returns: whether it is kept.
+    private func write(_ entry: CacheEntry, _ key: String) -> Bool {
         let bytes = entry.encoded
         let name = CacheIndex<String>.Name(key: key, variant: entry.variant)
         let file = "\(key)\(CacheFolder.separator)\(entry.variant)\(CacheFolder.suffix)"
@@ -96,9 +97,13 @@ final class DiskStore: CacheStore {
         let gone = withIndex { $0.insert(name, file, cost: bytes.count) }
         for old in gone where old.name != name { folder.remove(old.value) }
         state.withLock { state in state.evictions += gone.count { $0.name != name } }
-        if gone.contains(where: { $0.name == name && bytes.count > limit }) { return folder.remove(file) }
+        if gone.contains(where: { $0.name == name && bytes.count > limit }) {
+            folder.remove(file)
+            return false
+        }
         do {
             try folder.write(bytes, as: file)
+            return true
         } catch {
             // What was there under this name is of before, and so is worth less than nothing.
             withIndex { _ = $0.remove(name) }
@@ -111,6 +116,7 @@ final class DiskStore: CacheStore {
             if isFirst {
                 logger.notice("A response could not be written to the cache, which goes on without: \(error)")
             }
+            return false
         }
     }
 

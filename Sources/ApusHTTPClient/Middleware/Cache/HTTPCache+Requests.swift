@@ -300,8 +300,8 @@ extension HTTPCache {
     private func put(_ entry: CacheEntry, _ lookup: CacheLookup) {
         guard work.withLock({ $0.isCurrent(lookup.key, since: lookup.moment) }) else { return }
         if let memory {
-            memory.store(entry, lookup.key)
-            return counters.withLock { $0.stored += 1 }
+            if memory.store(entry, lookup.key) { counters.withLock { $0.stored += 1 } }
+            return
         }
         let cost = entry.cost
         let hasRoom = work.withLock { work in
@@ -312,7 +312,7 @@ extension HTTPCache {
         guard hasRoom else { return }
         lookup.request.exchange.core.loop.startDetached {
             // A cancelled one never begins: the loop ends, and the response is not kept.
-            let isStored = (try? await self.store.store(entry, lookup.key)) != nil
+            let isStored = (try? await self.store.store(entry, lookup.key)) == true
             if isStored { self.counters.withLock { $0.stored += 1 } }
             // Invalidated meanwhile: by then there was nothing to remove.
             if self.work.withLock({ !$0.isCurrent(lookup.key, since: lookup.moment) }) {

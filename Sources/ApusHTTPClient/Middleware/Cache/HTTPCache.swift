@@ -28,7 +28,8 @@ import Synchronization
 /// and is no larger than `entryLimit`. Files appear complete or not at all; damaged ones are dropped. A folder that is full or
 /// read-only costs speed, never a response: see ``Statistics/writeFailures``.
 ///
-/// One cache may stand in several sessions and on several loops. A folder belongs to one cache at a time.
+/// One cache may stand in several sessions and on several loops, which then have to trust the same servers: what one session got without
+/// verifying certificates, or by a resolver, proxy or connector of its own, the others get too. A folder belongs to one cache at a time.
 public final class HTTPCache: ClientMiddleware {
     /// Where responses are kept.
     public struct Place: Sendable, Hashable {
