@@ -7,7 +7,9 @@ import Testing
 @Suite struct PartialFileTests {
     private let tag = PartialValidator(etag: "\"abc\"", lastModified: nil, date: nil)
 
-    private func partial(_ storage: Storage, number: Int = 5, name: String = "d/a", url: String = "http://h/a") throws -> PartialFile {
+    private func partial(_ storage: Storage, number: Int = 5, name: String = "d/a", url: String = "http://h/a") throws
+        -> PartialFile
+    {
         storage.partial(at: try StoragePath(output: name), number: number, uri: try URI(url))
     }
 
@@ -151,7 +153,9 @@ import Testing
         #expect(PartialValidator(meta: meta, identity: 42) == validator)
         #expect(PartialValidator(meta: meta, identity: 43) == nil)
         for end in 0..<meta.utf8.count {
-            #expect(PartialValidator(meta: String(decoding: Array(meta.utf8)[..<end], as: UTF8.self), identity: 42) == nil)
+            #expect(
+                PartialValidator(meta: String(decoding: Array(meta.utf8)[..<end], as: UTF8.self), identity: 42) == nil
+            )
             var bytes = Array(meta.utf8)
             bytes[end] ^= 1
             #expect(PartialValidator(meta: String(decoding: bytes, as: UTF8.self), identity: 42) == nil)

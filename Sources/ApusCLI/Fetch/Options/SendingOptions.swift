@@ -43,7 +43,8 @@ struct SendingOptions: ParsableArguments {
         help: ArgumentHelp(
             "Keep cookies, and load them from this file and save them there (curl's format, mode 0600). Without it there are none.",
             valueName: "file"
-        )
+        ),
+        completion: .file()
     )
     var cookieJar: String?
 
@@ -119,7 +120,7 @@ struct SendingOptions: ParsableArguments {
     /// As with curl, a body is a form's unless a header says otherwise.
     var body: RequestBody? {
         guard let data else { return nil }
-        let type = "application/x-www-form-urlencoded"
+        let type = (try? headers())?[.contentType] ?? "application/x-www-form-urlencoded"
         if data.hasPrefix("@") { return .file(String(data.dropFirst()), contentType: type) }
         return .bytes(Array(data.utf8), contentType: type)
     }

@@ -4,7 +4,8 @@ import ArgumentParser
 struct StoringOptions: ParsableArguments {
     @Option(
         name: [.customShort("o"), .customLong("output")],
-        help: ArgumentHelp("Store the bodies under this folder, which is made if need be.", valueName: "dir")
+        help: ArgumentHelp("Store the bodies under this folder, which is made if need be.", valueName: "dir"),
+        completion: .directory
     )
     var output: String?
 
@@ -20,7 +21,9 @@ struct StoringOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Give up bodies that are larger.", valueName: "bytes"))
     var maxSize: Int?
 
-    @Option(help: ArgumentHelp("Keep responses in this folder for as long as they are fresh (RFC 9111).", valueName: "dir"))
+    @Option(help: ArgumentHelp("Keep responses in this folder for as long as they are fresh (RFC 9111).", valueName: "dir"),
+        completion: .directory
+    )
     var httpCache: String?
 
     func validate() throws {

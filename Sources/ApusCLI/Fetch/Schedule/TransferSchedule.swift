@@ -99,7 +99,11 @@ struct TransferSchedule {
         let prefersSilent = turns % 8 == 0
         while let lane = nextLane(prefersSilent) {
             lanes[lane].isQueued = false
-            guard mayBegin(lane, at: now), var transfer = lanes[lane].waiting.popFirst() else { continue }
+            guard mayBegin(lane, at: now), var transfer = lanes[lane].waiting.popFirst() else {
+                // Its server has asked for a pause while it stood in the queue.
+                queue(lane, at: now)
+                continue
+            }
             waiting -= 1
             memory -= transfer.cost
             running += 1
