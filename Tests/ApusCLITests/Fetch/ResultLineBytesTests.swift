@@ -3,7 +3,7 @@ import Testing
 
 @testable import ApusCLI
 
-struct ResultLineTests {
+struct ResultLineBytesTests {
     @Test func theShortWaySaysTheSameAsTheLongOne() throws {
         let urls = ["http://h/", "http://h:81/a?b=c", "http://ada:secret@h/a#b", "http://[::1]:8/x", "https://h"]
         let durations: [Duration] = [
