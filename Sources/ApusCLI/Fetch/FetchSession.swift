@@ -38,7 +38,8 @@ struct FetchSession: Sendable {
         report = try records.report.map { try ReportFile($0, continues: records.resume) }
         let isSingle = command.list.input == nil && command.urls.count == 1
         var plan = FetchPlan(command, storage: storage)
-        plan.printsBody = storage == nil && isSingle && (command.list.globoff || command.urls[0].allSatisfy { $0 != "{" })
+        plan.printsBody =
+            storage == nil && isSingle && (command.list.globoff || command.urls[0].allSatisfy { $0 != "{" })
         self.plan = plan
         watch = try FetchWatch(command.watching, printsBody: plan.printsBody)
         limits = command.pace.limits

@@ -101,7 +101,9 @@ final class ApusProcess: Sendable {
         defer { for pointer in argv + envp { free(pointer) } }
         var child: pid_t = 0
         let result = posix_spawn(&child, words[0], &actions, &attributes, &argv, &envp)
-        guard result == 0 else { throw Failure(message: "cannot start \(words[0]): \(String(cString: strerror(result)))") }
+        guard result == 0 else {
+            throw Failure(message: "cannot start \(words[0]): \(String(cString: strerror(result)))")
+        }
         identifier = child
     }
 

@@ -44,7 +44,10 @@ struct FetchInterruptTests {
         try await withBench { bench in
             let asked = AsyncEvent()
             let server = try await FaultyServer.start { _ in
-                [.expectRequest, .perform { asked.set() }, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"), .stall]
+                [
+                    .expectRequest, .perform { asked.set() }, .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
+                    .stall,
+                ]
             }
             let process = try bench.start("-o", "out", "--grace", "0", server.url + "/")
             try await asked.wait()

@@ -123,7 +123,14 @@ struct FetchRecordTests {
         try await withBench { bench in
             try await TestServer.with({ .text($0.target) }) { server in
                 let host = "\(server.server.address)".replacing(":", with: "_")
-                let run = try await bench.fetch("--tree", "-o", "out", server.url("/a/b"), server.url("/c/"), server.url("/d?e=f"))
+                let run = try await bench.fetch(
+                    "--tree",
+                    "-o",
+                    "out",
+                    server.url("/a/b"),
+                    server.url("/c/"),
+                    server.url("/d?e=f")
+                )
                 #expect(run.code == 0)
                 #expect(bench.files("out") == ["\(host)/a/b", "\(host)/c/index.html", "\(host)/d@e=f"])
             }
@@ -178,7 +185,8 @@ struct FetchRecordTests {
             for arguments in [
                 ["--retries", "x"], ["-c", "0"], ["--rate", "0"], ["--timeout", "0"], ["--min-rate", "a:b"],
                 ["--resume"], ["--sha256"], ["--tree"], ["--if-modified"], ["--cert", "x"], ["--header", "none"],
-                ["--auth-host", "ftp://x"], ["--proxy", "ftp://x"], ["-o", ""], ["--loops", "0"], ["--max-redirects", "-1"],
+                ["--auth-host", "ftp://x"], ["--proxy", "ftp://x"], ["-o", ""], ["--loops", "0"],
+                ["--max-redirects", "-1"],
                 ["--bogus"], ["--data", "@"], ["--grace", "-1"], ["--per-host", "0"], ["--method", "a b"],
             ] {
                 let process = try ApusProcess(["fetch", "http://127.0.0.1:1/"] + arguments, folder: bench.folder)

@@ -30,7 +30,15 @@ struct FetchRequestTests {
     @Test func methodHeadersAndDataAreSent() async throws {
         try await withBench { bench in
             try await TestServer.with(Self.echo) { server in
-                let put = try await bench.fetch("--method", "PUT", "-H", "X-Test: one two", "--data", "a=b", server.url("/x"))
+                let put = try await bench.fetch(
+                    "--method",
+                    "PUT",
+                    "-H",
+                    "X-Test: one two",
+                    "--data",
+                    "a=b",
+                    server.url("/x")
+                )
                 #expect(put.output.hasPrefix("PUT /x "))
                 #expect(put.output.contains("x-test=one two"))
                 #expect(put.output.contains("content-type=application/x-www-form-urlencoded"))
@@ -49,7 +57,8 @@ struct FetchRequestTests {
         try await withBench { bench in
             // “hello\n”, by gzip -9n.
             let packed: [UInt8] = [
-                0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xe7, 2, 0, 0x20, 0x30, 0x3a, 0x36, 6, 0, 0, 0,
+                0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xe7, 2, 0, 0x20, 0x30, 0x3a, 0x36, 6,
+                0, 0, 0,
             ]
             try await TestServer.with({ request in
                 let accepted = request.headers[.acceptEncoding] ?? ""
@@ -206,7 +215,9 @@ struct FetchRequestTests {
             let authority = try TestCertificateAuthority()
             try bench.write(authority.certificate, to: "ca.pem")
             var configuration = HTTPServer.Configuration()
-            configuration.tls = TLSServerConfiguration(identity: try authority.issue(names: ["localhost"], addresses: ["127.0.0.1"]))
+            configuration.tls = TLSServerConfiguration(
+                identity: try authority.issue(names: ["localhost"], addresses: ["127.0.0.1"])
+            )
             try await TestServer.with(configuration: configuration, { _ in .text("safe") }) { server in
                 let url = "https://\(server.server.address)/"
                 let refused = try await bench.fetch("--retries", "0", url)
@@ -235,7 +246,15 @@ struct FetchRequestTests {
                 let url = "https://\(server.server.address)/"
                 let outcome6 = try await bench.fetch("--cacert", "ca.pem", "--retries", "0", url)
                 #expect(outcome6.code == 1)
-                let run = try await bench.fetch("--cacert", "ca.pem", "--cert", "client.pem", "--key", "client.key", url)
+                let run = try await bench.fetch(
+                    "--cacert",
+                    "ca.pem",
+                    "--cert",
+                    "client.pem",
+                    "--key",
+                    "client.key",
+                    url
+                )
                 #expect(run.output == "known")
             }
         }

@@ -82,7 +82,9 @@ struct FetchResumeTests {
                 if connection == 0 { return [.expectRequest, .send(head + whole.prefix(400_000)), .finish] }
                 return [
                     .expect("GET /file HTTP/1.1\r\n"), .expectHead,
-                    .send("HTTP/1.1 206 Partial Content\r\nETag: \"one\"\r\nContent-Range: bytes 400000-599999/600000\r\n"),
+                    .send(
+                        "HTTP/1.1 206 Partial Content\r\nETag: \"one\"\r\nContent-Range: bytes 400000-599999/600000\r\n"
+                    ),
                     .send("Content-Length: 200000\r\n\r\n" + whole.suffix(200_000)),
                 ]
             }
@@ -103,7 +105,9 @@ struct FetchResumeTests {
                 connection == 0
                     ? [
                         .expectRequest,
-                        .send("HTTP/1.1 200 OK\r\nETag: \"one\"\r\nContent-Length: 600000\r\n\r\n" + old.prefix(400_000)),
+                        .send(
+                            "HTTP/1.1 200 OK\r\nETag: \"one\"\r\nContent-Length: 600000\r\n\r\n" + old.prefix(400_000)
+                        ),
                         .finish,
                     ] : [.expectRequest, .reset]
             }
@@ -113,7 +117,8 @@ struct FetchResumeTests {
             await server.stop()
             var configuration = HTTPServer.Configuration()
             configuration.reusePort = false
-            let second = try await HTTPServer.start(host: "127.0.0.1", port: port ?? 0, configuration: configuration) { request in
+            let second = try await HTTPServer.start(host: "127.0.0.1", port: port ?? 0, configuration: configuration) {
+                request in
                 asked.withLock { $0 += [request.headers[.range] ?? "-", request.headers[.ifRange] ?? "-"] }
                 return ServerResponse(headers: [.eTag: "\"two\""], bytes: Array(new.utf8))
             }

@@ -50,10 +50,16 @@ struct FetchTroubleTests {
             }) { server in
                 let good = server.url("/good")
                 let long = server.url("/" + String(repeating: "a", count: 1 << 20))
-                var input = Array("\u{FEFF}\(good)\r\n\r\n# a remark\r\n\(good)\n\(long)\nftp://h/\nno url\nhttp://[::1\n".utf8)
+                var input = Array(
+                    "\u{FEFF}\(good)\r\n\r\n# a remark\r\n\(good)\n\(long)\nftp://h/\nno url\nhttp://[::1\n".utf8
+                )
                 input += Array("http://h/".utf8) + [0xFF, 0xFE, 0x0A]
                 input += Array("http://\u{1B}[31m/\n{\"url\":1}\n\(good)".utf8)
-                let process = try ApusProcess(["fetch", "-i", "-", "--report", "r"], input: input, folder: bench.folder)
+                let process = try ApusProcess(
+                    ["fetch", "-i", "-", "--report", "r"],
+                    input: input,
+                    folder: bench.folder
+                )
                 let run = try await process.wait()
                 #expect(run.code == 1)
                 let lines = try bench.report("r")
@@ -84,7 +90,8 @@ struct FetchTroubleTests {
             }
             try await TestServer.with(handler) { server in
                 let names = [
-                    "/..%2f..%2fevil", "/%2e%2e/%2e%2e/evil", "//etc/passwd", "/a%00b", "/CON", "/" + String(repeating: "n", count: 300),
+                    "/..%2f..%2fevil", "/%2e%2e/%2e%2e/evil", "//etc/passwd", "/a%00b", "/CON",
+                    "/" + String(repeating: "n", count: 300),
                 ]
                 try bench.write(names.map { server.url($0) }.joined(separator: "\n"), to: "urls")
                 for tree in [[], ["--tree"]] {

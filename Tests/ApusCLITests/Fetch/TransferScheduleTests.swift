@@ -239,7 +239,10 @@ struct TransferScheduleTests {
                 continue
             }
             let transfer = running.remove(at: index)
-            var end = AttemptEnd(lane: transfer.lane, host: [.answered, .silent, .unknown].randomElement(using: &random)!)
+            var end = AttemptEnd(
+                lane: transfer.lane,
+                host: [.answered, .silent, .unknown].randomElement(using: &random)!
+            )
             if transfer.attempts < 3, Bool.random(using: &random) {
                 end.retry = (transfer, Int64.random(in: 0...Self.second, using: &random))
             } else {

@@ -2,7 +2,8 @@ import ArgumentParser
 
 /// What is written down about the run.
 struct RecordOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Write a line of JSON for each URL to this file (mode 0600).", valueName: "file"),
+    @Option(
+        help: ArgumentHelp("Write a line of JSON for each URL to this file (mode 0600).", valueName: "file"),
         completion: .file()
     )
     var report: String?
@@ -11,7 +12,10 @@ struct RecordOptions: ParsableArguments {
     var sha256 = false
 
     @Option(
-        help: ArgumentHelp("Note in this file (mode 0600) which URLs are done, so that --resume can go on.", valueName: "file"),
+        help: ArgumentHelp(
+            "Note in this file (mode 0600) which URLs are done, so that --resume can go on.",
+            valueName: "file"
+        ),
         completion: .file()
     )
     var state: String?

@@ -27,7 +27,10 @@ struct SendingOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("u"), .long],
-        help: ArgumentHelp("User and password (Basic), for one server only: see --auth-host.", valueName: "name:password")
+        help: ArgumentHelp(
+            "User and password (Basic), for one server only: see --auth-host.",
+            valueName: "name:password"
+        )
     )
     var user: String?
 
@@ -56,7 +59,9 @@ struct SendingOptions: ParsableArguments {
     )
     var proxy: String?
 
-    @Option(help: ArgumentHelp("How many redirects to follow; the next one is an error. 0 returns them.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("How many redirects to follow; the next one is an error. 0 returns them.", valueName: "n")
+    )
     var maxRedirects = 10
 
     func validate() throws {
@@ -68,7 +73,9 @@ struct SendingOptions: ParsableArguments {
         }
         _ = try headers()
         if let authHost, Self.origin(authHost) == nil {
-            throw ValidationError("--auth-host: a server is needed, such as https://api.example.com or http://127.0.0.1:8000.")
+            throw ValidationError(
+                "--auth-host: a server is needed, such as https://api.example.com or http://127.0.0.1:8000."
+            )
         }
         if data == "@" || data == "@-" { throw ValidationError("--data: a file's name is needed behind the @.") }
         if user?.isEmpty == true { throw ValidationError("--user: a name is needed.") }

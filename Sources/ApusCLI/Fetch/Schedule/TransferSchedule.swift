@@ -189,7 +189,8 @@ struct TransferSchedule {
     }
 
     private func mayBegin(_ lane: Int, at now: Int64) -> Bool {
-        !lanes[lane].waiting.isEmpty && lanes[lane].running < lanes[lane].limit(limits.perHost) && lanes[lane].due <= now
+        !lanes[lane].waiting.isEmpty && lanes[lane].running < lanes[lane].limit(limits.perHost)
+            && lanes[lane].due <= now
     }
 
     /// Puts a host into the queue where it belongs, if it has something to do and may.
