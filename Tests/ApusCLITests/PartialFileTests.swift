@@ -181,6 +181,16 @@ import Testing
         #expect(value(nil, nil, later) == nil)
     }
 
+    @Test func aPartOfAnotherBodyIsNoticed() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT"
+        #expect(tag?.disagrees(etag: "\"abc\"", lastModified: date) == false)
+        #expect(tag?.disagrees(etag: nil, lastModified: date) == false)
+        #expect(tag?.disagrees(etag: "\"abd\"", lastModified: date) == true)
+        #expect(tag?.disagrees(etag: "W/\"abc\"", lastModified: nil) == true)
+        #expect(PartialValidator.lastModified(date).disagrees(etag: "\"abc\"", lastModified: date) == false)
+        #expect(PartialValidator.lastModified(date).disagrees(etag: nil, lastModified: "x") == true)
+    }
+
     @Test func lessThanWasToldIsAnError() throws {
         try withScratchFolder { path in
             try run(path) { storage in

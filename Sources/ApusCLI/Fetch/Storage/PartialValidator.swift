@@ -34,6 +34,15 @@ enum PartialValidator: Sendable, Equatable {
         }
     }
 
+    /// Whether an answer with these fields is of another body: to a request for a part some servers send one of what is there now,
+    /// whatever If-Range says.
+    func disagrees(etag: String?, lastModified: String?) -> Bool {
+        switch self {
+        case .strongETag(let text): etag.map { $0 != text } ?? false
+        case .lastModified(let text): lastModified.map { $0 != text } ?? false
+        }
+    }
+
     private static func isPlain(_ text: String) -> Bool {
         text.utf8.count <= maximumLength && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
