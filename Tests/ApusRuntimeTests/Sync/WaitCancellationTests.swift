@@ -8,9 +8,13 @@ import Testing
 struct WaitCancellationTests {
     /// One of each, none of which lets anybody through.
     private struct Closed {
-        let (lock, event, condition) = (AsyncLock(), AsyncEvent(), AsyncCondition())
-        let (semaphore, barrier) = (try? AsyncSemaphore(0), try? AsyncBarrier(parties: 2))
-        let (full, empty) = (try? AsyncQueue<Int>(limit: 1), try? AsyncQueue<Int>(limit: 1))
+        let lock = AsyncLock()
+        let event = AsyncEvent()
+        let condition = AsyncCondition()
+        let semaphore = try? AsyncSemaphore(0)
+        let barrier = try? AsyncBarrier(parties: 2)
+        let full = try? AsyncQueue<Int>(limit: 1)
+        let empty = try? AsyncQueue<Int>(limit: 1)
         let future = AsyncFuture<Int>()
 
         init() throws {
