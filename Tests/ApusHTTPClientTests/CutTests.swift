@@ -46,30 +46,22 @@ struct CutTests {
         let tls = configuration
         try await withVirtualTime {
             let left = try await leaks {
-                let budget = Mutex(Int.max)
-                let last = Mutex<CutTransport?>(nil)
-                let connections = Counter()
-                let session = ClientSession(.init()) { host, _, loop in
-                    // A configuration of its own each time, so that no session is resumed: all handshakes are alike, but for some
-                    // bytes of their signatures.
-                    connections.add()
-                    var tls = tls
-                    tls.applicationProtocols = ["http/1.1", "\(10_000 + connections.value)"]
-                    let own = tls
-                    let (near, far) = try MemoryTransport.pair(capacity: 65_536, on: loop)
-                    let stream = LoopBound(TCPStream(far, on: loop), on: loop)
-                    loop.spawn { await Self.serve(stream.value, server) }
-                    let cut = CutTransport(near, after: budget.withLock { $0 }, byReset: byReset)
-                    last.withLock { $0 = cut }
-                    return try await TLSTransport.connect(over: cut, host: host, configuration: own, deadline: .max)
+                let cuts = Cuts()
+                let session = Self.session(tls, cuts, byReset: byReset) { stream in
+                    // One request in five records.
+                    await Self.serve(
+                        stream,
+                        server,
+                        ["HTTP/1.1 200", " OK\r\nContent-Length: 5\r\nConnection: close\r\n", "\r\n", "he", "llo"]
+                    ) { _ = try await $0.read() }
                 }
                 let text = try await session.get("https://script.test/").text()
                 #expect(text == "hello")
-                let total = last.withLock { $0?.received ?? 0 }
+                let total = cuts.received
                 #expect(total > 500)
                 var codes: Set<String> = []
                 for count in Array(stride(from: 0, to: total - 250, by: 37)) + Array(total - 250..<total - 6) {
-                    budget.withLock { $0 = count }
+                    cuts.limit = count
                     let error = await clientError { try await session.get("https://script.test/").bytes() }
                     let code = error.map { "\($0.code)" } ?? "none"
                     codes.insert(code)
@@ -81,15 +73,74 @@ struct CutTests {
                     #expect(open == 0)
                 }
                 #expect(codes.isSuperset(of: ["connectionClosed", "closedInHead", "closedInBody"]), "\(codes)")
-                last.withLock { $0 = nil }
+                cuts.forget()
                 await session.close()
             }
             #expect(left.isEmpty, "\(left)")
         }
     }
 
-    /// Answers one request in five records.
-    private static func serve(_ stream: TCPStream, _ configuration: TLSServerConfiguration) async {
+    @Test(
+        "over TLS, a body without length is whole with close_notify behind it, and cut off without",
+        arguments: [false, true]
+    )
+    func endWithoutNotice(byReset: Bool) async throws {
+        let authority = try TestCertificateAuthority()
+        let server = TLSServerConfiguration(identity: try authority.issue(names: ["script.test"]))
+        var configuration = TLSConfiguration()
+        configuration.trust = .roots([authority.certificate])
+        let tls = configuration
+        try await withVirtualTime {
+            let left = try await leaks {
+                let cuts = Cuts()
+                let session = Self.session(tls, cuts, byReset: byReset) { stream in
+                    await Self.serve(stream, server, ["HTTP/1.1 200 OK\r\n\r\n", "hello"]) { _ in }
+                }
+                let text = try await session.get("https://script.test/").text()
+                #expect(text == "hello")
+                // All of the body, and half of the record of 24 bytes that says that this is all.
+                cuts.limit = cuts.received - 12
+                let response = try await session.get("https://script.test/")
+                var bytes: [UInt8] = []
+                let error = await clientError { for try await piece in response.body { bytes += piece } }
+                #expect(error?.code == .closedInBody, "\(String(describing: error))")
+                #expect(bytes == Array("hello".utf8))
+                cuts.forget()
+                await session.close()
+            }
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    /// A session to `script.test` over connections that ``Cuts`` cuts off, each of which `serve` answers.
+    private static func session(
+        _ tls: TLSConfiguration,
+        _ cuts: Cuts,
+        byReset: Bool,
+        serve: @escaping @Sendable (TCPStream) async -> Void
+    ) -> ClientSession {
+        ClientSession(.init()) { host, _, loop in
+            // A configuration of its own each time, so that no session is resumed: all handshakes are alike, but for some bytes of
+            // their signatures.
+            var tls = tls
+            tls.applicationProtocols = ["http/1.1", "\(10_000 + cuts.next())"]
+            let own = tls
+            let (near, far) = try MemoryTransport.pair(capacity: 65_536, on: loop)
+            let stream = LoopBound(TCPStream(far, on: loop), on: loop)
+            loop.spawn { await serve(stream.value) }
+            let cut = CutTransport(near, after: cuts.limit, byReset: byReset)
+            cuts.made(cut)
+            return try await TLSTransport.connect(over: cut, host: host, configuration: own, deadline: .max)
+        }
+    }
+
+    /// Answers a request in as many records as there are pieces.
+    private static func serve(
+        _ stream: TCPStream,
+        _ configuration: TLSServerConfiguration,
+        _ pieces: [String],
+        beforeClosing: (TCPStream) async throws -> Void
+    ) async {
         do {
             try await stream.startTLS(server: configuration)
             var request: [UInt8] = []
@@ -98,16 +149,45 @@ struct CutTests {
                 if bytes.isEmpty { break }
                 request += bytes
             }
-            for piece in ["HTTP/1.1 200", " OK\r\nContent-Length: 5\r\nConnection: close\r\n", "\r\n", "he", "llo"] {
-                try await stream.write(piece)
-            }
-            _ = try await stream.read()
+            for piece in pieces { try await stream.write(piece) }
+            try await beforeClosing(stream)
         } catch {
             // The client has gone.
         }
         await stream.close()
     }
     #endif
+}
+
+/// Where connections are cut off, and what came on the last one.
+private final class Cuts: Sendable {
+    private struct State {
+        var limit = Int.max
+        var connections = 0
+        var last: CutTransport?
+    }
+
+    private let state = Mutex(State())
+
+    /// The bytes that arrive on the next connections.
+    var limit: Int {
+        get { state.withLock { $0.limit } }
+        set { state.withLock { $0.limit = newValue } }
+    }
+
+    /// Bytes that have arrived on the last connection.
+    var received: Int { state.withLock { $0.last?.received ?? 0 } }
+
+    /// A number of its own for each connection.
+    func next() -> Int {
+        state.withLock { state in
+            state.connections += 1
+            return state.connections
+        }
+    }
+
+    func made(_ transport: CutTransport) { state.withLock { $0.last = transport } }
+    func forget() { state.withLock { $0.last = nil } }
 }
 
 /// A connection of which no more than so many bytes arrive. Loop thread only.

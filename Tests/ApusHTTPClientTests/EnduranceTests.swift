@@ -80,7 +80,10 @@ struct EnduranceTests {
     private static func withoutErrorBacktraces(_ body: () async throws -> Void) async throws {
         var handlers: [UnsafeMutablePointer<UnsafeRawPointer?>] = []
         for name in ["_swift_willThrow", "_swift_willThrowTypedImpl"] {
-            let address = try #require(dlsym(nil, name), "The runtime has no \(name) any more: how are errors noted now?")
+            let address = try #require(
+                dlsym(nil, name),
+                "The runtime has no \(name) any more: how are errors noted now?"
+            )
             handlers.append(address.assumingMemoryBound(to: UnsafeRawPointer?.self))
         }
         let former = handlers.map(\.pointee)

@@ -109,20 +109,25 @@ struct MockTransportTests {
                 .pieces([[1], [2]], every: .seconds(61)),
             ])
             let session = ClientSession.mocked(mock)
+            let clock = try #require(EventLoop.current).clock
             var codes: [ClientError.Code?] = []
+            var seconds: [Int64] = []
             for _ in 0..<8 {
+                let start = clock.now
                 do {
                     _ = try await session.get(someURL).bytes()
                     codes.append(nil)
                 } catch let error as ClientError {
                     codes.append(error.code)
                 }
+                seconds.append(start.duration(to: clock.now).components.seconds)
             }
             #expect(
                 codes == [
                     nil, .connectionRefused, .connectionClosed, .closedInBody, .headTimeout, nil, nil, .idleTimeout,
                 ]
             )
+            #expect(seconds == [0, 0, 0, 0, 60, 59, 100, 60])
             #expect(mock.problems.isEmpty)
             await session.close()
         }

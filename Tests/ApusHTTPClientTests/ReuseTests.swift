@@ -134,14 +134,17 @@ struct ReuseTests {
 
     @Test("the one resend that fails is an error")
     func resendFails() async throws {
-        try await withScripts(
-            [.expectRequest, .send(okResponse), .expectHead, .finish],
-            [.expectRequest, .finish]
-        ) { session, _ in
-            _ = try await session.get(someURL).text()
-            let error = await clientError { try await session.get(someURL) }
-            #expect(error?.code == .connectionClosed)
-            #expect(await session.statistics.open == 0)
+        // Also where there is no new connection for it: its place is free again.
+        for (second, code): ([ScriptStep], ClientError.Code) in [
+            ([.expectRequest, .finish], .connectionClosed), ([.refuse], .connectionRefused),
+            ([.neverConnect], .connectTimeout),
+        ] {
+            try await withScripts([.expectRequest, .send(okResponse), .expectHead, .finish], second) { session, _ in
+                _ = try await session.get(someURL).text()
+                let error = await clientError { try await session.get(someURL) }
+                #expect(error?.code == code)
+                #expect(await session.statistics.open == 0)
+            }
         }
     }
 

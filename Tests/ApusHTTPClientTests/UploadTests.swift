@@ -343,6 +343,27 @@ import Testing
 
     // MARK: Fields and progress
 
+    @Test func `C14: what each request has of itself, a length of nothing among it where a body is usual`() async throws
+    {
+        let methods: [(HTTPRequest.Method, Bool)] = [
+            (.get, false), (.head, false), (.options, false), (.delete, false), (.post, true), (.put, true),
+            (.patch, true),
+        ]
+        for (method, statesLength) in methods {
+            try await withScripts([.expectRequest, .send("HTTP/1.1 204 None\r\n\r\n")]) { session, peer in
+                _ = try await session.request(method, someURL)
+                let lines = peer.written().split(separator: "\r\n").dropFirst().map(String.init)
+                let names = lines.map { $0.prefix { $0 != ":" } }
+                #expect(
+                    names == ["Host", "User-Agent", "Accept", "Accept-Encoding"]
+                        + (statesLength ? ["Content-Length"] : [])
+                )
+                #expect(lines.contains("Accept: */*") && lines[1].hasPrefix("User-Agent: Apus/"))
+                #expect(lines.contains("Content-Length: 0") == statesLength)
+            }
+        }
+    }
+
     @Test func `C14: automatic fields are left out on request, but not Host`() async throws {
         try await withScripts([.expectRequest, .send(okResponse)]) { session, peer in
             let options = RequestOptions(omittedHeaders: [

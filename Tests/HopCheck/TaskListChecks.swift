@@ -44,6 +44,8 @@ extension Setting {
         options.debug = true
         let site = try await EventLoop.with(options) {
             EventLoop.spawn(name: "made here") { try await sleep(for: .seconds(3600)) }
+            // Only what has begun is known by its id.
+            for _ in 0..<10 { await Task.yield() }
             return try await EventLoop.current?.tasks().first { $0.name == "made here" }?.creationSite?.place
         }
         report.check(

@@ -138,11 +138,8 @@ enum FrameOrigin {
     ]
     private static let modules = moduleNames.map { "\($0.utf8.count)\($0)" }
 
-    /// Where the sources of those modules were compiled: this file is one of them.
-    private static let folders: [String] = {
-        let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
-        return moduleNames.map { "\(parts.joined(separator: "/"))/\($0)/" }
-    }()
+    /// Where their sources are. What is above is the user's matter, and debug information may leave it out.
+    private static let folders = moduleNames.map { "/Sources/\($0)/" }
 
     private static let images = [
         "libc.so", "libc-", "libm.so", "libm-", "libpthread", "ld-", "ld.so", "libdl.so", "librt.so", "libresolv.so",
@@ -155,7 +152,7 @@ enum FrameOrigin {
         // Generic code of the standard library that was compiled into the program, and what the compiler has made up.
         if let file, file.hasSuffix("<compiler-generated>") || file.contains("/swift/stdlib/") { return true }
         // Of the standard library's too, and inlined into it, where Apus calls it: a release build has a copy of its own of that.
-        if let file, folders.contains(where: { file.hasPrefix($0) }) { return true }
+        if let file, folders.contains(where: { "/\(file)".contains($0) }) { return true }
         guard let symbol else { return false }
         for prefix in ["$s", "$S"] where symbol.hasPrefix(prefix) {
             let rest = symbol.dropFirst(prefix.count)
