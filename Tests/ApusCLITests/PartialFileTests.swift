@@ -118,7 +118,10 @@ import Testing
                 try file.begin(at: 0, validator: nil)
                 try file.append([4])
             }
-            try run(path) { storage in #expect(try partial(storage).resumption() == nil) }
+            try run(path) { storage in
+                let resumption = try partial(storage).resumption()
+                #expect(resumption == nil)
+            }
             #expect(try listTree(path) == [])
         }
     }

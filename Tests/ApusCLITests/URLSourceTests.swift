@@ -239,7 +239,11 @@ import Testing
 
     /// Whatever there is: each line has one number, and the run goes on.
     @Test func nonsenseGivesNumbersInOrder() async throws {
-        let pieces = ["http://h/", "{", "}", "\"url\":", "\"", "..", "1", "9", ",", "\r", "#", " ", "\u{FEFF}", "\0", "%", "é", ":", "//"]
+        let pieces =
+            [
+                "http://h/", "{", "}", "\"url\":", "\"", "..", "1", "9", ",", "\r", "#", " ", "\u{FEFF}", "\0", "%",
+                "é", ":", "//",
+            ]
             .map { Array($0.utf8) } + [[0xFF], [0xC3]]
         var list: [UInt8] = []
         for _ in 0..<2_000 {
