@@ -149,7 +149,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "ApusCLI",
-            dependencies: ["Apus", .argumentParser, .dequeModule, .heapModule, .httpTypes, .logging]
+            dependencies: ["Apus", .argumentParser, .dequeModule, .heapModule, .httpTypes, .logging, .openSSL]
         ),
 
         // Tests.

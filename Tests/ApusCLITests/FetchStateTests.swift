@@ -4,7 +4,9 @@ import Testing
 @testable import ApusCLI
 
 @Suite struct FetchStateTests {
-    private func identity(_ arguments: [String] = ["http://h/"], output: String? = nil, tree: Bool = false) throws -> RunIdentity {
+    private func identity(_ arguments: [String] = ["http://h/"], output: String? = nil, tree: Bool = false) throws
+        -> RunIdentity
+    {
         try RunIdentity(arguments: arguments, input: nil, output: output, tree: tree)
     }
 
@@ -174,7 +176,10 @@ import Testing
                 (try RunIdentity(arguments: b, input: file("x", 1), output: folder, tree: true), "other URLs"),
                 (try RunIdentity(arguments: a + a, input: file("x", 1), output: folder, tree: true), "other URLs"),
                 (try RunIdentity(arguments: a, input: nil, output: folder, tree: true), "with an input file"),
-                (try RunIdentity(arguments: a, input: InputFile(path: "-"), output: folder, tree: true), "with an input file"),
+                (
+                    try RunIdentity(arguments: a, input: InputFile(path: "-"), output: folder, tree: true),
+                    "with an input file"
+                ),
                 (try RunIdentity(arguments: a, input: file("y", 1), output: folder, tree: true), "not the one"),
                 (try RunIdentity(arguments: a, input: file("xx", 1), output: folder, tree: true), "not the one"),
                 (try RunIdentity(arguments: a, input: file("x", 2), output: folder, tree: true), "written again"),
@@ -182,7 +187,13 @@ import Testing
                 (try RunIdentity(arguments: a, input: file("x", 1), output: nil, tree: true), "-o /"),
                 (try RunIdentity(arguments: a, input: file("x", 1), output: folder, tree: false), "with --tree"),
                 (
-                    try RunIdentity(arguments: a, input: file("x", 1), output: folder, tree: true, expandsRanges: false),
+                    try RunIdentity(
+                        arguments: a,
+                        input: file("x", 1),
+                        output: folder,
+                        tree: true,
+                        expandsRanges: false
+                    ),
                     "ranges expanded"
                 ),
             ]
@@ -193,7 +204,12 @@ import Testing
                 #expect(error?.code == .otherRun)
                 #expect(error?.description.contains(words) == true, "\(String(describing: error))")
             }
-            let same = try RunIdentity(arguments: ["http://h/a"], input: file("x", 1), output: folder + "/.", tree: true)
+            let same = try RunIdentity(
+                arguments: ["http://h/a"],
+                input: file("x", 1),
+                output: folder + "/.",
+                tree: true
+            )
             try FetchState.open(path: path, identity: same, resume: true).close()
         }
     }
@@ -211,7 +227,9 @@ import Testing
     @Test func headsComeBack() throws {
         let long = "/" + String(repeating: "é\n ", count: 1_000)
         for output in [nil, "/a b", long] as [String?] {
-            for input in [.none, .stream, .file(InputIdentity(size: 3, modified: -4, nanoseconds: 5, hash: .max))] as [RunIdentity.Input] {
+            for input in [.none, .stream, .file(InputIdentity(size: 3, modified: -4, nanoseconds: 5, hash: .max))]
+                as [RunIdentity.Input]
+            {
                 var identity = try identity(["http://h/"])
                 identity.output = output
                 identity.input = input
@@ -233,7 +251,9 @@ import Testing
             damaged[index] = 0
             #expect(StateFile.parse(damaged) == nil, "\(index)")
         }
-        for length in [0, 1, length - 1, length, head.count - 1] { #expect(StateFile.parse(Array(head[..<length])) == nil) }
+        for length in [0, 1, length - 1, length, head.count - 1] {
+            #expect(StateFile.parse(Array(head[..<length])) == nil)
+        }
     }
 
     @Test(arguments: ["http://a/\nhttp://b/\n", "apus-fetch-state 2 4096\n", "\u{7F}ELF"])

@@ -7,7 +7,9 @@ import Testing
 @Suite struct PartialFileTests {
     private let tag = PartialValidator(etag: "\"abc\"", lastModified: nil, date: nil)
 
-    private func partial(_ storage: Storage, number: Int = 5, name: String = "d/a", url: String = "http://h/a") throws -> PartialFile {
+    private func partial(_ storage: Storage, number: Int = 5, name: String = "d/a", url: String = "http://h/a") throws
+        -> PartialFile
+    {
         storage.partial(at: try StoragePath(output: name), number: number, uri: try URI(url))
     }
 
@@ -105,6 +107,25 @@ import Testing
         }
     }
 
+    /// The process may be killed at any moment: what was known of the first body must not stand beside the second.
+    @Test func aBodyThatBeginsAnewIsNotTakenForTheOneBefore() throws {
+        try withScratchFolder { path in
+            do {
+                let storage = try Storage(path)
+                let file = try partial(storage)
+                try file.begin(at: 0, validator: tag)
+                try file.append([1, 2, 3])
+                try file.begin(at: 0, validator: nil)
+                try file.append([4])
+            }
+            try run(path) { storage in
+                let resumption = try partial(storage).resumption()
+                #expect(resumption == nil)
+            }
+            #expect(try listTree(path) == [])
+        }
+    }
+
     @Test func aPartOfSomethingElseIsNotGoneOnWith() throws {
         try withScratchFolder { path in
             try run(path) { storage in
@@ -151,7 +172,9 @@ import Testing
         #expect(PartialValidator(meta: meta, identity: 42) == validator)
         #expect(PartialValidator(meta: meta, identity: 43) == nil)
         for end in 0..<meta.utf8.count {
-            #expect(PartialValidator(meta: String(decoding: Array(meta.utf8)[..<end], as: UTF8.self), identity: 42) == nil)
+            #expect(
+                PartialValidator(meta: String(decoding: Array(meta.utf8)[..<end], as: UTF8.self), identity: 42) == nil
+            )
             var bytes = Array(meta.utf8)
             bytes[end] ^= 1
             #expect(PartialValidator(meta: String(decoding: bytes, as: UTF8.self), identity: 42) == nil)
@@ -175,6 +198,16 @@ import Testing
         #expect(value(nil, date, nil) == nil)
         #expect(value(nil, "yesterday", later) == nil)
         #expect(value(nil, nil, later) == nil)
+    }
+
+    @Test func aPartOfAnotherBodyIsNoticed() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT"
+        #expect(tag?.disagrees(etag: "\"abc\"", lastModified: date) == false)
+        #expect(tag?.disagrees(etag: nil, lastModified: date) == false)
+        #expect(tag?.disagrees(etag: "\"abd\"", lastModified: date) == true)
+        #expect(tag?.disagrees(etag: "W/\"abc\"", lastModified: nil) == true)
+        #expect(PartialValidator.lastModified(date).disagrees(etag: "\"abc\"", lastModified: date) == false)
+        #expect(PartialValidator.lastModified(date).disagrees(etag: nil, lastModified: "x") == true)
     }
 
     @Test func lessThanWasToldIsAnError() throws {

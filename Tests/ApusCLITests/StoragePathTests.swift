@@ -91,11 +91,14 @@ import Testing
     private func isSafe(_ name: String) -> Bool {
         !name.isEmpty && name != "." && name != ".." && name.utf8.count <= StoragePath.maximumName
             && !name.hasPrefix(StagingFolder.name)
-            && !name.unicodeScalars.contains { $0 == "/" || $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0 == "\u{202E}" }
+            && !name.unicodeScalars.contains {
+                $0 == "/" || $0.value < 0x20 || (0x7F...0x9F).contains($0.value) || $0 == "\u{202E}"
+            }
     }
 
     @Test(arguments: [
-        ("a", "a"), ("a/b", "a/b"), ("./a//b", "a/b"), ("é ü/(1).txt", "é ü/(1).txt"), ("-rf", "-rf"), ("a/...", "a/..."),
+        ("a", "a"), ("a/b", "a/b"), ("./a//b", "a/b"), ("é ü/(1).txt", "é ü/(1).txt"), ("-rf", "-rf"),
+        ("a/...", "a/..."),
         ("con.txt", "_con.txt"), ("..a/b..", "..a/b.."),
     ])
     func anOutputIsKept(output: String, expected: String) throws {
@@ -103,8 +106,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "empty"), ("/etc/passwd", "absolute"), ("//a", "absolute"), ("../a", ".."), ("a/../../b", ".."), ("a/..", ".."),
-        ("..", ".."), ("a\0b", "control"), ("a\u{1B}[2J", "control"), ("a\u{9B}2J", "control"), ("a\u{202E}txt", "control"),
+        ("", "empty"), ("/etc/passwd", "absolute"), ("//a", "absolute"), ("../a", ".."), ("a/../../b", ".."),
+        ("a/..", ".."),
+        ("..", ".."), ("a\0b", "control"), ("a\u{1B}[2J", "control"), ("a\u{9B}2J", "control"),
+        ("a\u{202E}txt", "control"),
         ("a/", "folder"), (".", "folder"), ("./.", "folder"), (".apus-partial/1", "own folder"),
         (String(repeating: "x", count: 300), "300 bytes"), (String(repeating: "x/", count: 2_000) + "x", "4001 bytes"),
     ])
@@ -115,7 +120,9 @@ import Testing
 
     @Test func longNamesAreShortenedAndStayDifferent() throws {
         let long = String(repeating: "x", count: 5_000)
-        let names = try ["", "y", ".html", "y.html"].map { try StoragePath(URI("http://h/\(long)\($0)"), tree: false).text }
+        let names = try ["", "y", ".html", "y.html"].map {
+            try StoragePath(URI("http://h/\(long)\($0)"), tree: false).text
+        }
         #expect(Set(names).count == 4)
         #expect(names.allSatisfy { $0.utf8.count == StoragePath.maximumName })
         #expect(names[2].hasSuffix(".html") && !names[0].hasSuffix(".html"))

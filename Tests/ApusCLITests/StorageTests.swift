@@ -114,7 +114,8 @@ import Testing
             mkdir(path + "/elsewhere", 0o700)
             symlink("../elsewhere", path + "/out/.apus-partial")
             #expect(throws: StorageError.self) { try Storage(path + "/out") }
-            #expect(try listFolder(path + "/elsewhere") == [])
+            let found = try listFolder(path + "/elsewhere")
+            #expect(found.isEmpty)
         }
     }
 
@@ -143,7 +144,7 @@ import Testing
             try writeFile(path + "/out/f", [])
             let pieces = ["..", ".", "/", "/", "up", "d", "f", "link", "dots", "x", "%2e%2e", "\0", "\\", "~", "@"]
             var stored = 0
-            for number in 1...3_000 {
+            for number in 1...1_000 {
                 let text = (0..<Int.random(in: 1...7)).map { _ in pieces.randomElement() ?? "" }.joined()
                 let path: StoragePath? =
                     switch number % 3 {
@@ -153,7 +154,7 @@ import Testing
                     }
                 if let path, (try? storage.store([1], at: path, number: number)) != nil { stored += 1 }
             }
-            #expect(stored > 100)
+            #expect(stored > 30)
             #expect(try listTree(path + "/elsewhere") == ["f"])
             #expect(try listFolder(path + "/elsewhere") == ["d", "f"])
             #expect(readText(path + "/elsewhere/f") == "kept")
@@ -193,7 +194,7 @@ import Testing
                 let item = FetchItem(number: number, place: "", uri: try URI(url))
                 _ = try storage.store([1], at: try names.assign(item).get(), number: number)
             }
-            #expect(try listTree(path + "/out/h") == ["\(long).file", "\(long)/below"].sorted())
+            #expect(try listTree(path + "/out/h") == ["\(long).file", "\(long)/below"])
         }
     }
 

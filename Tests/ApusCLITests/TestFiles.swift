@@ -48,7 +48,7 @@ func listTree(_ path: String, _ prefix: String = "") throws -> [String] {
             found.append(prefix + name)
         }
     }
-    return found
+    return found.sorted()
 }
 
 func setModified(_ path: String, _ seconds: Int) {

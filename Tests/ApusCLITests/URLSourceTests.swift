@@ -62,7 +62,8 @@ import Testing
         let found = try await brief(["http://h/{1..3}"], list: "http://a/{x,y}\n\nhttp://b/{0..9\nhttp://c/\n")
         #expect(
             found == [
-                "1 http://h/1", "2 http://h/2", "3 http://h/3", "4 http://a/x", "5 http://a/y", "7 ! list:3", "8 http://c/",
+                "1 http://h/1", "2 http://h/2", "3 http://h/3", "4 http://a/x", "5 http://a/y", "7 ! list:3",
+                "8 http://c/",
             ]
         )
     }
@@ -99,7 +100,10 @@ import Testing
     }
 
     @Test func whatIsNotUTF8IsSaid() async throws {
-        let found = try await elements([], list: Array("http://h/\u{E9}\n".utf8) + [0x68, 0xFF, 0x0A] + Array("http://b/".utf8))
+        let found = try await elements(
+            [],
+            list: Array("http://h/\u{E9}\n".utf8) + [0x68, 0xFF, 0x0A] + Array("http://b/".utf8)
+        )
         #expect(brief(found) == ["1 http://h/%C3%A9", "2 ! list:2", "3 http://b/"])
         guard case .invalid(_, _, let reason) = found[1] else { return }
         #expect(reason == "the line is not UTF-8")
@@ -127,7 +131,9 @@ import Testing
         #expect(try await source.next() == expected)
     }
 
-    @Test(arguments: ["ftp://canary@h/", "file:///canary", "ws://h/?canary", "http+unix://%2Fcanary/", "gopher://h/canary"])
+    @Test(arguments: [
+        "ftp://canary@h/", "file:///canary", "ws://h/?canary", "http+unix://%2Fcanary/", "gopher://h/canary",
+    ])
     func otherSchemesAreNotSupported(text: String) async throws {
         let found = try #require(try await reason(text))
         #expect(found.hasSuffix("is not supported: a URL begins with http:// or https://"))
@@ -151,7 +157,8 @@ import Testing
     // MARK: - JSON
 
     @Test func aLineOfJSONSaysHow() async throws {
-        let line = #"{"url":"http://h/{1}","method":"PUT","headers":{"X-B":["1","2"],"X-A":"ä"},"body":"é","output":"a/b"}"#
+        let line =
+            #"{"url":"http://h/{1}","method":"PUT","headers":{"X-B":["1","2"],"X-A":"ä"},"body":"é","output":"a/b"}"#
         let found = try await elements([], list: Array((line + "\nhttp://b/\n").utf8))
         guard case .item(let item) = found.first else {
             Issue.record("no item")
@@ -189,13 +196,19 @@ import Testing
         (#"{"url":"http://h/""#, "the line begins with { but is no JSON object"),
         (#"{}"#, "the key “url” is missing"),
         (#"{"url":1}"#, "“url” is no string"),
-        (#"{"url":"http://h/","zeal":1,"urk":2}"#, "the key “urk” is unknown: there are url, method, headers, body and output"),
+        (
+            #"{"url":"http://h/","zeal":1,"urk":2}"#,
+            "the key “urk” is unknown: there are url, method, headers, body and output"
+        ),
         (#"{"url":"http://h/","method":"GET /"}"#, "“method” is no method of HTTP"),
         (#"{"url":"http://h/","method":"CONNECT"}"#, "the method CONNECT is for proxies"),
         (#"{"url":"http://h/","headers":[]}"#, "“headers” is no object of names and values"),
         (#"{"url":"http://h/","headers":{"A":1}}"#, "the header A is no string and no array of strings"),
         (#"{"url":"http://h/","headers":{"A B":"1"}}"#, "“A B” is no name of a header"),
-        (#"{"url":"http://h/","headers":{"A":"1\r\nB: canary"}}"#, "the header A has a character that headers cannot have"),
+        (
+            #"{"url":"http://h/","headers":{"A":"1\r\nB: canary"}}"#,
+            "the header A has a character that headers cannot have"
+        ),
         (#"{"url":"http://h/","headers":{"A\nB":"1"}}"#, "“A\nB” is no name of a header"),
         (#"{"url":"http://h/","body":{}}"#, "“body” is no string"),
         (#"{"url":"canary"}"#, "a URL begins with http:// or https://"),
@@ -204,6 +217,53 @@ import Testing
         #expect(try await reason(line, list: true) == expected)
         // And the next one is read.
         #expect(try await brief([], list: line + "\nhttp://b/").last == "2 http://b/")
+    }
+
+    @Test func aLineOfJSONThatIsCutAnywhereIsAnErrorOfThatLine() async throws {
+        let line = Array(#"{"url":"http://h/","method":"PUT","headers":{"A":["ä"]},"body":"\u00e9","output":"a"}"#.utf8)
+        let list = (1..<line.count).flatMap { line[..<$0] + [0x0A] } + line
+        let found = try await elements([], list: Array(list))
+        #expect(found.count == line.count)
+        for element in found.dropLast() {
+            guard case .invalid = element else {
+                Issue.record("\(element)")
+                continue
+            }
+        }
+        guard case .item(let item) = found.last else {
+            Issue.record("the whole line is one")
+            return
+        }
+        #expect(item.number == line.count && item.output == "a")
+    }
+
+    /// Whatever there is: each line has one number, and the run goes on.
+    @Test func nonsenseGivesNumbersInOrder() async throws {
+        let pieces =
+            [
+                "http://h/", "{", "}", "\"url\":", "\"", "..", "1", "9", ",", "\r", "#", " ", "\u{FEFF}", "\0", "%",
+                "é", ":", "//",
+            ]
+            .map { Array($0.utf8) } + [[0xFF], [0xC3]]
+        var list: [UInt8] = []
+        for _ in 0..<2_000 {
+            for _ in 0..<Int.random(in: 0...8) { list += pieces.randomElement() ?? [] }
+            list.append(0x0A)
+        }
+        list += Array("http://last/".utf8)
+        let found = try await elements([], list: list)
+        var last = 0
+        for element in found {
+            let number =
+                switch element {
+                case .item(let item): item.number
+                case .invalid(let number, _, _): number
+                }
+            #expect(number > last)
+            last = number
+        }
+        #expect(brief(found).last == "\(last) http://last/")
+        #expect(last >= 2_001)
     }
 
     @Test func nestingWithoutEndIsAnError() async throws {
@@ -232,6 +292,32 @@ import Testing
             let end = try await source.next()
             let isOver = source.isReady
             #expect(waits && end == nil && isOver)
+        }
+    }
+
+    @Test func howManyThereAreIsKnownOfArgumentsAndJudgedOfAFile() async throws {
+        try await withScratchFolder { folder in
+            var arguments = URLSource(arguments: ["http://a/{1..100}", "http://a/", "http://{"])
+            #expect(arguments.total?.count == 102)
+            for _ in 0..<50 { _ = try await arguments.next() }
+            // Which looks ahead.
+            let isReady = arguments.isReady
+            #expect(isReady)
+            #expect(arguments.total?.count == 102)
+            #expect(arguments.total?.isExact == true)
+            let lines = (0..<100_000).map { "http://a.example/\($0 % 10)\n# nothing\n" }.joined()
+            try writeFile(folder + "/list", Array(lines.utf8))
+            var source = URLSource(arguments: ["http://b/"], list: try InputFile(path: folder + "/list"))
+            let before = source.total
+            #expect(before == nil)
+            for _ in 0..<20 { _ = try await source.next() }
+            let judged = try #require(source.total)
+            #expect(!judged.isExact)
+            #expect((95_000...105_000).contains(judged.count))
+            while try await source.next() != nil {}
+            let known = try #require(source.total)
+            #expect(known.isExact)
+            #expect(known.count == 100_001)
         }
     }
 

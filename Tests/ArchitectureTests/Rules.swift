@@ -60,8 +60,8 @@ enum Rules {
         ImportRule(
             target: "ApusCLI",
             allowed: [
-                "Apus", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes", "Logging",
-                "Synchronization",
+                "Apus", "ArgumentParser", "COpenSSL", "DequeModule", "Foundation", "FoundationEssentials", "Glibc",
+                "HTTPTypes", "HeapModule", "Logging", "Synchronization",
             ]
         ),
     ]

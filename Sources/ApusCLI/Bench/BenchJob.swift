@@ -160,9 +160,11 @@ struct BenchSchedule: Sendable {
                 progress.unsent.wrappingAdd(1, ordering: .relaxed)
                 continue
             }
-            // For the view, which thinks in parts of a whole.
-            if number % 64 == 0 {
-                statistics.setInputRead(max(0.001, min(1, start.duration(to: now).inSeconds / time.inSeconds)))
+            // For the view, which thinks in items.
+            if number % 64 == 63 {
+                let passed = max(0.001, start.duration(to: now).inSeconds / time.inSeconds)
+                let total = rate.map { $0 * time.inSeconds } ?? Double(number) / passed
+                statistics.setTotal(Int(min(total, 1e15)), isExact: false)
             }
             return due.map { .at($0) } ?? .now
         }

@@ -33,9 +33,9 @@ struct FetchCommand: ParsableCommand {
 
                 apus fetch http://127.0.0.1:8000/README.md
                 apus fetch -o pages 'https://example.com/{1..500}.json'
-                apus fetch -i urls.txt -o pages --tree --state run.state --report run.jsonl
-                apus fetch -i urls.txt -o pages --tree --state run.state --report run.jsonl --resume
-                apus fetch -i urls.txt --rate-per-host 2 -u ada:secret --auth-host https://api.example.com
+                apus fetch -i urls.txt -o pages --tree --state s --report log.jsonl
+                apus fetch -i urls.txt -o pages --tree --state s --resume
+                apus fetch -i urls.txt -u ada:secret --auth-host https://example.com
                 seq -f 'http://127.0.0.1:8000/%g' 1000 | apus fetch -i - | sort -k3
 
             Exit codes: 0 all fetched; 1 something failed, or had a status of 400 or
@@ -46,15 +46,7 @@ struct FetchCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("What to fetch: http or https.", valueName: "url"))
     var urls: [String] = []
 
-    @Option(
-        name: [.customShort("i"), .customLong("input")],
-        help: ArgumentHelp("Take URLs from this file too, one a line; - is standard input.", valueName: "file")
-    )
-    var input: String?
-
-    @Flag(name: [.customShort("g"), .long], help: "Take { and } in URLs as they are.")
-    var globoff = false
-
+    @OptionGroup(title: "Input Options") var list: InputOptions
     @OptionGroup(title: "Pace Options") var pace: PaceOptions
     @OptionGroup(title: "Patience Options") var patience: PatienceOptions
     @OptionGroup(title: "Request Options") var sending: SendingOptions
@@ -65,7 +57,7 @@ struct FetchCommand: ParsableCommand {
 
     func run() throws {
         // Not in `validate`, which comes before the check for unknown options: of `--bogus` alone, that is what is wrong.
-        guard !urls.isEmpty || input != nil else {
+        guard !urls.isEmpty || list.input != nil else {
             let usage = ApusCommand.usageString(for: Self.self)
             StandardError.write(
                 "Error: Name a URL, or a file of URLs with -i. `apus help fetch` shows examples.\nUsage: \(usage)\n"

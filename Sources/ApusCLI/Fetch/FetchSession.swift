@@ -22,8 +22,8 @@ struct FetchSession: Sendable {
     /// - Throws: whatever is wrong with the files and folders that the options name, in a sentence.
     init(_ command: FetchCommand) throws {
         let (storing, records) = (command.storing, command.records)
-        let list = try command.input.map { try InputFile(path: $0) }
-        source = URLSource(arguments: command.urls, list: list, expandsRanges: !command.globoff)
+        let list = try command.list.input.map { try InputFile(path: $0) }
+        source = URLSource(arguments: command.urls, list: list, expandsRanges: !command.list.globoff)
         let storage = try storing.output.map { try Storage($0) }
         names = storage.map { _ in StorageNames(tree: storing.tree) }
         state = try records.state.map { path in
@@ -36,9 +36,10 @@ struct FetchSession: Sendable {
             return try FetchState.open(path: path, identity: identity, resume: records.resume)
         }
         report = try records.report.map { try ReportFile($0, continues: records.resume) }
-        let isSingle = command.input == nil && command.urls.count == 1
+        let isSingle = command.list.input == nil && command.urls.count == 1
         var plan = FetchPlan(command, storage: storage)
-        plan.printsBody = storage == nil && isSingle && (command.globoff || command.urls[0].allSatisfy { $0 != "{" })
+        plan.printsBody =
+            storage == nil && isSingle && (command.list.globoff || command.urls[0].allSatisfy { $0 != "{" })
         self.plan = plan
         watch = try FetchWatch(command.watching, printsBody: plan.printsBody)
         limits = command.pace.limits

@@ -12,7 +12,13 @@ struct StableHash {
 
     mutating func combine(_ bytes: ArraySlice<UInt8>) { for byte in bytes { combine(byte) } }
 
-    mutating func combine(_ text: String) { for byte in text.utf8 { combine(byte) } }
+    mutating func combine(_ text: String) {
+        var text = text
+        // A copy, so that it stays in a register.
+        var hash = self
+        text.withUTF8 { for byte in $0 { hash.combine(byte) } }
+        self = hash
+    }
 
     var value: UInt64 {
         // FNV moves little into the upper bits of short texts.

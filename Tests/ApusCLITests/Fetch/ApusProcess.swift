@@ -43,18 +43,39 @@ final class ApusProcess: Sendable {
     ///   - folder: where it works; its output goes to files there.
     ///   - environment: beside nothing else but PATH and HOME.
     ///   - blocks: the largest file that it may write, in units of 512 bytes.
-    init(
+    convenience init(
         _ arguments: [String],
         input: [UInt8]? = nil,
         folder: String,
         environment: [String: String] = [:],
         blocks: Int? = nil
     ) throws {
+        let limit = blocks.map { "ulimit -f \($0); " } ?? ""
+        try self.init(
+            script: "\(limit)exec \"$0\" \"$@\"",
+            [Self.path] + arguments,
+            input: input,
+            folder: folder,
+            environment: environment
+        )
+    }
+
+    /// Starts a script of a shell.
+    static func shell(_ script: String, _ words: [String], folder: String) throws -> ApusProcess {
+        try ApusProcess(script: script, words, input: nil, folder: folder, environment: [:])
+    }
+
+    private init(
+        script: String,
+        _ words: [String],
+        input: [UInt8]?,
+        folder: String,
+        environment: [String: String]
+    ) throws {
         let name = "\(folder)/.run-\(UUID().uuidString)"
         (outputPath, errorPath) = (name + ".out", name + ".err")
         try Data(input ?? []).write(to: URL(filePath: name + ".in"))
-        let limit = blocks.map { "ulimit -f \($0); " } ?? ""
-        let words = ["/bin/sh", "-c", "cd \"$0\" && \(limit)exec \"$@\"", folder, Self.path] + arguments
+        let words = ["/bin/sh", "-c", "cd \"$0\" && exec /bin/sh -c \"$@\"", folder, script] + words
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -80,9 +101,14 @@ final class ApusProcess: Sendable {
         defer { for pointer in argv + envp { free(pointer) } }
         var child: pid_t = 0
         let result = posix_spawn(&child, words[0], &actions, &attributes, &argv, &envp)
-        guard result == 0 else { throw Failure(message: "cannot start \(words[0]): \(String(cString: strerror(result)))") }
+        guard result == 0 else {
+            throw Failure(message: "cannot start \(words[0]): \(String(cString: strerror(result)))")
+        }
         identifier = child
     }
+
+    /// What it has written to standard error so far.
+    var errors: String { Self.text(errorPath) }
 
     func send(_ signal: Int32) { kill(identifier, signal) }
 

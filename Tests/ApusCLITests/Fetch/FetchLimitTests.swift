@@ -90,7 +90,17 @@ struct FetchLimitTests {
     @Test func anAttemptMayTakeNoLongerThanTheTimeout() async throws {
         try await withBench { bench in
             let server = try await FaultyServer.start { _ in [.expectRequest, .stall] }
-            let run = try await bench.fetch("--timeout", "0.2", "--retries", "1", "--report", "r", "-o", "o", server.url + "/")
+            let run = try await bench.fetch(
+                "--timeout",
+                "0.2",
+                "--retries",
+                "1",
+                "--report",
+                "r",
+                "-o",
+                "o",
+                server.url + "/"
+            )
             #expect(run.code == 1)
             let line = try bench.report("r").first
             #expect(line?.error == "totalTimeout")
@@ -104,7 +114,17 @@ struct FetchLimitTests {
         try await withBench { bench in
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbegin"
             let server = try await FaultyServer.start { _ in [.expectRequest, .send(head), .stall] }
-            let run = try await bench.fetch("--idle-timeout", "0.2", "--retries", "0", "--report", "r", "-o", "o", server.url + "/")
+            let run = try await bench.fetch(
+                "--idle-timeout",
+                "0.2",
+                "--retries",
+                "0",
+                "--report",
+                "r",
+                "-o",
+                "o",
+                server.url + "/"
+            )
             #expect(run.code == 1)
             #expect(try bench.report("r").first?.error == "idleTimeout")
             #expect(bench.files("o").isEmpty)
@@ -116,7 +136,17 @@ struct FetchLimitTests {
         try await withBench { bench in
             let server = try await FaultyServer.start { _ in [.stall] }
             let url = "https://\(server.address)/"
-            let run = try await bench.fetch("--connect-timeout", "0.2", "--retries", "0", "--report", "r", "-o", "o", url)
+            let run = try await bench.fetch(
+                "--connect-timeout",
+                "0.2",
+                "--retries",
+                "0",
+                "--report",
+                "r",
+                "-o",
+                "o",
+                url
+            )
             #expect(run.code == 1)
             #expect(try bench.report("r").first?.error == "connectTimeout")
             await server.stop()
@@ -130,7 +160,17 @@ struct FetchLimitTests {
             let server = try await FaultyServer.start { _ in
                 [.expectRequest, .send(head), .send(drip, pieces: 1, every: .milliseconds(20))]
             }
-            let run = try await bench.fetch("--min-rate", "10000:1", "--retries", "0", "--report", "r", "-o", "o", server.url + "/")
+            let run = try await bench.fetch(
+                "--min-rate",
+                "10000:1",
+                "--retries",
+                "0",
+                "--report",
+                "r",
+                "-o",
+                "o",
+                server.url + "/"
+            )
             #expect(run.code == 1)
             #expect(try bench.report("r").first?.error == "tooSlow")
             #expect(bench.files("o").isEmpty)
@@ -148,7 +188,15 @@ struct FetchLimitTests {
                 }
             }
             try await TestServer.with(handler) { server in
-                let run = try await bench.fetch("--max-size", "100", "--report", "r", "-o", "o", server.url("/{told,chunked,fits}"))
+                let run = try await bench.fetch(
+                    "--max-size",
+                    "100",
+                    "--report",
+                    "r",
+                    "-o",
+                    "o",
+                    server.url("/{told,chunked,fits}")
+                )
                 #expect(run.code == 1)
                 #expect(try bench.report("r").map(\.error) == ["tooLarge", "tooLarge", nil])
                 #expect(bench.files("o") == ["fits"])
@@ -173,7 +221,13 @@ struct FetchLimitTests {
                 }
             }
             try await TestServer.with(handler) { server in
-                let run = try await bench.fetch("--report", "r", "-o", "o", server.url("/{408,429,503,500,later,501,404}"))
+                let run = try await bench.fetch(
+                    "--report",
+                    "r",
+                    "-o",
+                    "o",
+                    server.url("/{408,429,503,500,later,501,404}")
+                )
                 #expect(run.code == 1)
                 let lines = try bench.report("r")
                 #expect(lines.map(\.attempts) == [3, 3, 3, 3, 1, 1, 1])

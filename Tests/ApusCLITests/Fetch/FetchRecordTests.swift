@@ -123,7 +123,14 @@ struct FetchRecordTests {
         try await withBench { bench in
             try await TestServer.with({ .text($0.target) }) { server in
                 let host = "\(server.server.address)".replacing(":", with: "_")
-                let run = try await bench.fetch("--tree", "-o", "out", server.url("/a/b"), server.url("/c/"), server.url("/d?e=f"))
+                let run = try await bench.fetch(
+                    "--tree",
+                    "-o",
+                    "out",
+                    server.url("/a/b"),
+                    server.url("/c/"),
+                    server.url("/d?e=f")
+                )
                 #expect(run.code == 0)
                 #expect(bench.files("out") == ["\(host)/a/b", "\(host)/c/index.html", "\(host)/d@e=f"])
             }
@@ -163,7 +170,8 @@ struct FetchRecordTests {
                 counter.add(request.path)
                 return .text("x")
             }) { server in
-                #expect(try await bench.fetch(server.url("/{08..10}-{a,b}")).code == 0)
+                let outcome1 = try await bench.fetch(server.url("/{08..10}-{a,b}"))
+                #expect(outcome1.code == 0)
                 #expect(counter.names.keys.sorted() == ["/08-a", "/08-b", "/09-a", "/09-b", "/10-a", "/10-b"])
                 let literal = try await bench.fetch("-g", server.url("/%7B1..9%7D"))
                 #expect(literal.code == 0)
@@ -177,7 +185,8 @@ struct FetchRecordTests {
             for arguments in [
                 ["--retries", "x"], ["-c", "0"], ["--rate", "0"], ["--timeout", "0"], ["--min-rate", "a:b"],
                 ["--resume"], ["--sha256"], ["--tree"], ["--if-modified"], ["--cert", "x"], ["--header", "none"],
-                ["--auth-host", "ftp://x"], ["--proxy", "ftp://x"], ["-o", ""], ["--loops", "0"], ["--max-redirects", "-1"],
+                ["--auth-host", "ftp://x"], ["--proxy", "ftp://x"], ["-o", ""], ["--loops", "0"],
+                ["--max-redirects", "-1"],
                 ["--bogus"], ["--data", "@"], ["--grace", "-1"], ["--per-host", "0"], ["--method", "a b"],
             ] {
                 let process = try ApusProcess(["fetch", "http://127.0.0.1:1/"] + arguments, folder: bench.folder)
@@ -185,9 +194,12 @@ struct FetchRecordTests {
                 #expect(run.code == 2, "\(arguments)")
                 #expect(run.output.isEmpty)
             }
-            #expect(try await bench.fetch("-i", "missing").code == 2)
-            #expect(try await bench.fetch("--state", "/nowhere/s", "http://127.0.0.1:1/").code == 2)
-            #expect(try await bench.fetch("--report", "/nowhere/r", "http://127.0.0.1:1/").code == 2)
+            let outcome2 = try await bench.fetch("-i", "missing")
+            #expect(outcome2.code == 2)
+            let outcome3 = try await bench.fetch("--state", "/nowhere/s", "http://127.0.0.1:1/")
+            #expect(outcome3.code == 2)
+            let outcome4 = try await bench.fetch("--report", "/nowhere/r", "http://127.0.0.1:1/")
+            #expect(outcome4.code == 2)
         }
     }
 }

@@ -30,7 +30,15 @@ struct FetchRequestTests {
     @Test func methodHeadersAndDataAreSent() async throws {
         try await withBench { bench in
             try await TestServer.with(Self.echo) { server in
-                let put = try await bench.fetch("--method", "PUT", "-H", "X-Test: one two", "--data", "a=b", server.url("/x"))
+                let put = try await bench.fetch(
+                    "--method",
+                    "PUT",
+                    "-H",
+                    "X-Test: one two",
+                    "--data",
+                    "a=b",
+                    server.url("/x")
+                )
                 #expect(put.output.hasPrefix("PUT /x "))
                 #expect(put.output.contains("x-test=one two"))
                 #expect(put.output.contains("content-type=application/x-www-form-urlencoded"))
@@ -49,15 +57,18 @@ struct FetchRequestTests {
         try await withBench { bench in
             // “hello\n”, by gzip -9n.
             let packed: [UInt8] = [
-                0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xe7, 2, 0, 0x20, 0x30, 0x3a, 0x36, 6, 0, 0, 0,
+                0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xe7, 2, 0, 0x20, 0x30, 0x3a, 0x36, 6,
+                0, 0, 0,
             ]
             try await TestServer.with({ request in
                 let accepted = request.headers[.acceptEncoding] ?? ""
                 guard accepted.contains("gzip") else { return .text("plain, for \(accepted)") }
                 return ServerResponse(headers: [.contentEncoding: "gzip"], bytes: packed)
             }) { server in
-                #expect(try await bench.fetch(server.url()).output == "plain, for identity")
-                #expect(try await bench.fetch("--compressed", server.url()).output == "hello\n")
+                let plain = try await bench.fetch(server.url())
+                #expect(plain.output == "plain, for identity")
+                let coded = try await bench.fetch("--compressed", server.url())
+                #expect(coded.output == "hello\n")
             }
         }
     }
@@ -143,7 +154,8 @@ struct FetchRequestTests {
                 #expect(bench.read("out/2") == "seen=yes")
                 #expect(bench.mode("jar") == 0o600)
                 // The next run has it from the file.
-                #expect(try await bench.fetch("--cookie-jar", "jar", urls[0]).output == "seen=yes")
+                let outcome1 = try await bench.fetch("--cookie-jar", "jar", urls[0])
+                #expect(outcome1.output == "seen=yes")
             }
         }
     }
@@ -153,10 +165,10 @@ struct FetchRequestTests {
             try await TestServer.with({ .text("by proxy: \($0.target)") }) { proxy in
                 let proxyURL = proxy.url("")
                 let target = "http://origin.invalid/x"
-                #expect(try await bench.fetch("--proxy", proxyURL, target).output == "by proxy: \(target)")
-                #expect(
-                    try await bench.fetch(target, environment: ["http_proxy": proxyURL]).output == "by proxy: \(target)"
-                )
+                let outcome2 = try await bench.fetch("--proxy", proxyURL, target)
+                #expect(outcome2.output == "by proxy: \(target)")
+                let environment = try await bench.fetch(target, environment: ["http_proxy": proxyURL])
+                #expect(environment.output == "by proxy: \(target)")
                 let direct = try await bench.fetch(
                     "--proxy",
                     "direct",
@@ -186,7 +198,8 @@ struct FetchRequestTests {
                 return .status(.found, headers: [.location: "/\(step - 1)"])
             }
             try await TestServer.with(handler) { server in
-                #expect(try await bench.fetch("--max-redirects", "3", server.url("/3")).output == "there")
+                let outcome3 = try await bench.fetch("--max-redirects", "3", server.url("/3"))
+                #expect(outcome3.output == "there")
                 let far = try await bench.fetch("--max-redirects", "2", "--report", "r", "-o", "out", server.url("/3"))
                 #expect(far.code == 1)
                 #expect(try bench.report("r").first?.error == "tooManyRedirects")
@@ -202,14 +215,18 @@ struct FetchRequestTests {
             let authority = try TestCertificateAuthority()
             try bench.write(authority.certificate, to: "ca.pem")
             var configuration = HTTPServer.Configuration()
-            configuration.tls = TLSServerConfiguration(identity: try authority.issue(names: ["localhost"], addresses: ["127.0.0.1"]))
+            configuration.tls = TLSServerConfiguration(
+                identity: try authority.issue(names: ["localhost"], addresses: ["127.0.0.1"])
+            )
             try await TestServer.with(configuration: configuration, { _ in .text("safe") }) { server in
                 let url = "https://\(server.server.address)/"
                 let refused = try await bench.fetch("--retries", "0", url)
                 #expect(refused.code == 1)
                 #expect(refused.errors.contains("tlsFailed"))
-                #expect(try await bench.fetch("--cacert", "ca.pem", url).output == "safe")
-                #expect(try await bench.fetch("--insecure", url).output == "safe")
+                let outcome4 = try await bench.fetch("--cacert", "ca.pem", url)
+                #expect(outcome4.output == "safe")
+                let outcome5 = try await bench.fetch("--insecure", url)
+                #expect(outcome5.output == "safe")
             }
         }
     }
@@ -227,8 +244,17 @@ struct FetchRequestTests {
             configuration.tls = tls
             try await TestServer.with(configuration: configuration, { _ in .text("known") }) { server in
                 let url = "https://\(server.server.address)/"
-                #expect(try await bench.fetch("--cacert", "ca.pem", "--retries", "0", url).code == 1)
-                let run = try await bench.fetch("--cacert", "ca.pem", "--cert", "client.pem", "--key", "client.key", url)
+                let outcome6 = try await bench.fetch("--cacert", "ca.pem", "--retries", "0", url)
+                #expect(outcome6.code == 1)
+                let run = try await bench.fetch(
+                    "--cacert",
+                    "ca.pem",
+                    "--cert",
+                    "client.pem",
+                    "--key",
+                    "client.key",
+                    url
+                )
                 #expect(run.output == "known")
             }
         }

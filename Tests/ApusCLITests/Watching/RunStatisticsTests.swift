@@ -35,17 +35,19 @@ import Testing
         #expect(snapshot.latency.count == 4)
     }
 
-    @Test func whatIsLeftIsJudgedByTheInputThatWasRead() throws {
+    @Test func whatIsLeftIsToldAsItIsKnown() {
         let statistics = RunStatistics(clock: clock.clock)
         #expect(statistics.snapshot(hosts: 0).left == nil)
+        #expect(statistics.snapshot(hosts: 0).fraction == nil)
         for _ in 0..<25 { statistics.add(.fetched()) }
-        statistics.setInputRead(0.25)
-        let left = try #require(statistics.snapshot(hosts: 0).left)
-        #expect(left.count == 75)
-        #expect(!left.isExact)
+        statistics.setTotal(100, isExact: false)
+        #expect(statistics.snapshot(hosts: 0).left?.count == 75)
+        #expect(statistics.snapshot(hosts: 0).left?.isExact == false)
         #expect(statistics.snapshot(hosts: 0).fraction == 0.25)
-        statistics.setInputRead(.nan)
-        #expect(statistics.snapshot(hosts: 0).left == nil)
+        // A guess that was too low.
+        statistics.setTotal(20, isExact: false)
+        #expect(statistics.snapshot(hosts: 0).left?.count == 0)
+        #expect(statistics.snapshot(hosts: 0).fraction == 1)
     }
 
     @Test func memoryIsBoundedHoweverManyHostsAndErrorsThereAre() {

@@ -8,6 +8,8 @@ final class InputFile: Sendable {
     let name: String
     private let descriptor: Int32
     private let isStandardInput: Bool
+    /// In bytes, when it was opened; nil for a pipe, a terminal and the like.
+    let size: Int?
 
     private static let pieceSize = 128 * 1024
 
@@ -17,6 +19,7 @@ final class InputFile: Sendable {
             name = "stdin"
             descriptor = STDIN_FILENO
             isStandardInput = true
+            size = Self.size(STDIN_FILENO)
             return
         }
         name = path
@@ -26,6 +29,7 @@ final class InputFile: Sendable {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw InputError(path, errno) }
         guard status.st_mode & S_IFMT != S_IFDIR else { throw InputError(path, EISDIR) }
+        size = Self.size(descriptor)
     }
 
     deinit {
@@ -51,6 +55,13 @@ final class InputFile: Sendable {
         }
         guard reason == 0 else { throw InputError(name, reason) }
         return piece
+    }
+
+    /// From where it stands: a shell may have read the beginning.
+    private static func size(_ descriptor: Int32) -> Int? {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return max(0, Int(status.st_size) - max(0, lseek(descriptor, 0, SEEK_CUR)))
     }
 
     /// How a later run knows that it is the same; nil for what cannot be read again, such as standard input.

@@ -22,10 +22,16 @@ struct LineSplitter {
     /// Within a line that is too long, which has been told already.
     private var isSkipping = false
     private(set) var isAtEnd = false
+    /// How many bytes have been given away as lines.
+    var consumed: Int { appended - (bytes.count - start) }
+    private var appended = 0
+    /// Nothing is left to give away.
+    var isEmpty: Bool { start == bytes.count }
 
     /// Adds what was read next: nothing at the end.
     mutating func append(_ piece: [UInt8]) {
         isAtEnd = piece.isEmpty
+        appended += piece.count
         if start == bytes.count {
             bytes = piece
         } else {

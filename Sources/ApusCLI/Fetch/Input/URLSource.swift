@@ -24,11 +24,16 @@ struct URLSource {
 
     private var arguments: ArraySlice<String>
     private var argumentNumber = 0
+    /// What they stand for, without those that have been looked at.
+    private var leftOfArguments: Int
     private let list: InputFile?
     private let expandsRanges: Bool
     private var lines = LineSplitter()
     private var lineNumber = 0
     private var number = 0
+    /// How many were given so far, and how many of them were of the list.
+    private var given = 0
+    private var givenOfList = 0
     private var expansion: Expansion?
     private let json = JSONLine()
     /// What ``isReady`` came upon.
@@ -39,6 +44,7 @@ struct URLSource {
         self.arguments = arguments[...]
         self.list = list
         self.expandsRanges = expandsRanges
+        leftOfArguments = arguments.reduce(0) { $0 + Self.count($1, expandsRanges) }
     }
 
     /// The next one, nil at the end.
@@ -51,7 +57,10 @@ struct URLSource {
             let step = upcoming ?? step()
             upcoming = nil
             switch step {
-            case .element(let element): return element
+            case .element(let element):
+                given += 1
+                if lineNumber > 0 { givenOfList += 1 }
+                return element
             case .end: return nil
             case .needsInput: break
             }
@@ -71,6 +80,24 @@ struct URLSource {
         }
     }
 
+    /// How many there are in all: judged, while the list is being read, by how much of it has been; nil as long as nobody can tell.
+    var total: (count: Int, isExact: Bool)? {
+        var rest = leftOfArguments
+        if let expansion { rest += expansion.template.count - expansion.next }
+        if case .element = upcoming { rest += 1 }
+        guard let list else { return (given + rest, true) }
+        if lines.isAtEnd, lines.isEmpty { return (given + rest, true) }
+        guard let size = list.size, givenOfList > 0, lines.consumed > 0 else { return nil }
+        let left = Double(max(0, size - lines.consumed)) * Double(givenOfList) / Double(lines.consumed)
+        return (given + rest + Int(min(left.rounded(), 1e15)), false)
+    }
+
+    /// How many items an argument is.
+    private static func count(_ argument: String, _ expandsRanges: Bool) -> Int {
+        guard expandsRanges, argument.utf8.contains(UInt8(ascii: "{")) else { return 1 }
+        return (try? URLTemplate(argument).count) ?? 1
+    }
+
     private mutating func step() -> Step {
         while true {
             if expansion != nil {
@@ -79,6 +106,7 @@ struct URLSource {
             }
             if let argument = arguments.popFirst() {
                 argumentNumber += 1
+                leftOfArguments -= Self.count(argument, expandsRanges)
                 if let element = element(of: argument, at: "argument-\(argumentNumber)") { return .element(element) }
                 continue
             }

@@ -4,7 +4,8 @@ enum CommandLineText {
     static func resuming(_ command: FetchCommand, arguments: [String] = CommandLine.arguments) -> String {
         let sending = command.sending
         let hasSecrets =
-            sending.user != nil || !sending.header.isEmpty || sending.data != nil || sending.proxy?.contains("@") == true
+            sending.user != nil || !sending.header.isEmpty || sending.data != nil
+            || sending.proxy?.contains("@") == true
             || command.urls.contains { $0.contains("@") || $0.contains("?") }
         var words = hasSecrets ? ["apus", "fetch", "…"] : arguments.map(quoted)
         if !command.records.resume { words.append("--resume") }

@@ -30,7 +30,9 @@ struct PaceOptions: ParsableArguments {
                 throw ValidationError("\(name) \(rate): a number of 0.001 to 1000000 a second is needed.")
             }
         }
-        guard (1...64).contains(loops) else { throw ValidationError("--loops \(loops): a number of 1 to 64 is needed.") }
+        guard (1...64).contains(loops) else {
+            throw ValidationError("--loops \(loops): a number of 1 to 64 is needed.")
+        }
     }
 
     var limits: TransferSchedule.Limits {

@@ -11,7 +11,9 @@ struct PatienceOptions: ParsableArguments {
     )
     var timeout: Double?
 
-    @Option(help: ArgumentHelp("The longest that connecting may take, name lookup and TLS included.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("The longest that connecting may take, name lookup and TLS included.", valueName: "seconds")
+    )
     var connectTimeout = 10.0
 
     @Option(
@@ -51,7 +53,9 @@ struct PatienceOptions: ParsableArguments {
             throw ValidationError("--retries \(retries): a number of 0 to 100 is needed.")
         }
         guard rateFloor != nil else {
-            throw ValidationError("--min-rate: a number of bytes a second is needed, such as 100, or 1000:10 over 10 seconds.")
+            throw ValidationError(
+                "--min-rate: a number of bytes a second is needed, such as 100, or 1000:10 over 10 seconds."
+            )
         }
     }
 

@@ -27,7 +27,10 @@ struct SendingOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("u"), .long],
-        help: ArgumentHelp("User and password (Basic), for one server only: see --auth-host.", valueName: "name:password")
+        help: ArgumentHelp(
+            "User and password (Basic), for one server only: see --auth-host.",
+            valueName: "name:password"
+        )
     )
     var user: String?
 
@@ -43,7 +46,8 @@ struct SendingOptions: ParsableArguments {
         help: ArgumentHelp(
             "Keep cookies, and load them from this file and save them there (curl's format, mode 0600). Without it there are none.",
             valueName: "file"
-        )
+        ),
+        completion: .file()
     )
     var cookieJar: String?
 
@@ -55,7 +59,9 @@ struct SendingOptions: ParsableArguments {
     )
     var proxy: String?
 
-    @Option(help: ArgumentHelp("How many redirects to follow; the next one is an error. 0 returns them.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("How many redirects to follow; the next one is an error. 0 returns them.", valueName: "n")
+    )
     var maxRedirects = 10
 
     func validate() throws {
@@ -67,7 +73,9 @@ struct SendingOptions: ParsableArguments {
         }
         _ = try headers()
         if let authHost, Self.origin(authHost) == nil {
-            throw ValidationError("--auth-host: a server is needed, such as https://api.example.com or http://127.0.0.1:8000.")
+            throw ValidationError(
+                "--auth-host: a server is needed, such as https://api.example.com or http://127.0.0.1:8000."
+            )
         }
         if data == "@" || data == "@-" { throw ValidationError("--data: a file's name is needed behind the @.") }
         if user?.isEmpty == true { throw ValidationError("--user: a name is needed.") }
@@ -119,7 +127,7 @@ struct SendingOptions: ParsableArguments {
     /// As with curl, a body is a form's unless a header says otherwise.
     var body: RequestBody? {
         guard let data else { return nil }
-        let type = "application/x-www-form-urlencoded"
+        let type = (try? headers())?[.contentType] ?? "application/x-www-form-urlencoded"
         if data.hasPrefix("@") { return .file(String(data.dropFirst()), contentType: type) }
         return .bytes(Array(data.utf8), contentType: type)
     }

@@ -1,5 +1,4 @@
 import Apus
-import Synchronization
 
 /// Where a body goes: counted, hashed, printed, or stored.
 ///
@@ -14,7 +13,7 @@ struct BodySink {
     private var isStreaming: Bool { file != nil }
     private var file: PartialFile?
     private var pending: [UInt8] = []
-    private let digest: Digest?
+    private let digest: BodyDigest?
     /// All of the body, what an earlier attempt has stored included.
     private(set) var count = 0
 
@@ -29,11 +28,6 @@ struct BodySink {
         var modified: Int64?
 
         var partial: PartialFile { storage.partial(at: path, number: item.number, uri: item.uri) }
-    }
-
-    /// Shared with the thread that hashes large pieces.
-    private final class Digest: Sendable {
-        let hash = Mutex(SHA256())
     }
 
     struct Stored {
@@ -51,7 +45,7 @@ struct BodySink {
         self.files = files
         self.output = output
         self.target = target
-        digest = plan.hashes ? Digest() : nil
+        digest = plan.hashes ? BodyDigest() : nil
         count = target?.offset ?? 0
     }
 
@@ -82,17 +76,17 @@ struct BodySink {
         try await files.run {
             if begins { try file.begin(at: 0, validator: target.validator) }
             try file.append(bytes)
-            digest?.hash.withLock { $0.update(bytes) }
+            digest?.update(bytes)
         }
     }
 
     /// The body is at its end.
     mutating func finish() async throws -> Stored {
-        guard let target else { return Stored(sha256: digest?.hash.withLock { $0 }.finish()) }
+        guard let target else { return Stored(sha256: digest?.finish()) }
         let (bytes, digest, file) = (pending, digest, file)
         pending = []
         return try await files.run {
-            digest?.hash.withLock { $0.update(bytes) }
+            digest?.update(bytes)
             let name: String
             if let file {
                 if !bytes.isEmpty { try file.append(bytes) }
@@ -105,7 +99,7 @@ struct BodySink {
                     modified: target.modified
                 )
             }
-            return Stored(file: name, sha256: digest?.hash.withLock { $0 }.finish())
+            return Stored(file: name, sha256: digest?.finish())
         }
     }
 
@@ -128,7 +122,7 @@ struct BodySink {
 
     private func hash(_ piece: [UInt8]) async throws {
         guard let digest else { return }
-        guard piece.count >= Self.largePiece else { return digest.hash.withLock { $0.update(piece) } }
-        try await files.run { digest.hash.withLock { $0.update(piece) } }
+        guard piece.count >= Self.largePiece else { return digest.update(piece) }
+        try await files.run { digest.update(piece) }
     }
 }

@@ -46,10 +46,7 @@ final class FetchRun: Sendable {
         var isFull = false
         let isShown = shown == .all || shown == .failures && result.outcome == .failed
         if isShown, !plan.printsBody {
-            isFull = lines.append { line in
-                line += ResultLine.text(result).utf8
-                line.append(UInt8(ascii: "\n"))
-            }
+            isFull = lines.append { ResultLine.append(result, to: &$0) }
         }
         if let record, record.add(result) { isFull = true }
         if isFull { lacksRoom.store(true, ordering: .relaxed) }

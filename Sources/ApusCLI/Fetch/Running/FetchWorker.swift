@@ -47,8 +47,7 @@ struct FetchWorker: Sendable {
 
     private func conclude(_ transfer: Transfer, _ attempt: Attempt) -> AttemptEnd {
         var end = AttemptEnd(lane: transfer.lane, host: attempt.host)
-        let limit: Int64 = 60
-        if attempt.asked > 0 { end.pause = min(Int64(attempt.asked), limit) * 1_000_000_000 }
+        if attempt.asked <= RetryRule.longestWait { end.pause = Int64(attempt.asked) * 1_000_000_000 }
         // It is as if it had not been begun: a resumed run begins it.
         if attempt.isCancelled { return end }
         if attempt.isTransient, mayRepeat(transfer, attempt),

@@ -43,6 +43,7 @@ struct InputReader {
                 if let transfer = transfer(element, run) { batch.append(transfer) }
                 if run.isFull { await run.room() }
             }
+            if let total = source.total { run.watch.setTotal(total.count, isExact: total.isExact) }
             run.queue.add(batch)
             batch.removeAll(keepingCapacity: true)
             if isAtEnd { return }

@@ -11,7 +11,7 @@ struct RetryRule: Sendable {
 
     private static let backoff = Backoff(initial: .milliseconds(500), maximum: .seconds(30), jitter: .equal)
     /// The longest wait that a server may ask for.
-    private static let longestWait = 60
+    static let longestWait = 60
 
     /// 408, 429 and what a server may get over; not what it never will (501, 505).
     static func isTransient(_ status: Int) -> Bool {

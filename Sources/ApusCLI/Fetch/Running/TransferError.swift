@@ -13,7 +13,8 @@ struct TransferError: Error {
     static func tooSlow(_ floor: RateFloor) -> TransferError {
         TransferError(
             code: "tooSlow",
-            message: "Less than \(floor.bytesPerSecond) bytes a second for \(Format.count(floor.window, "second")) (--min-rate).",
+            message:
+                "Less than \(floor.bytesPerSecond) bytes a second for \(Format.count(floor.window, "second")) (--min-rate).",
             isRetryable: true
         )
     }

@@ -2,9 +2,21 @@ import Apus
 
 /// One URL on its way from the input to its result.
 struct Transfer: Sendable {
-    let item: FetchItem
+    /// What never changes, behind one reference: a transfer is handed on a dozen times.
+    private final class Origin: Sendable {
+        let item: FetchItem
+        let path: StoragePath?
+
+        init(_ item: FetchItem, _ path: StoragePath?) {
+            self.item = item
+            self.path = path
+        }
+    }
+
+    private let origin: Origin
+    var item: FetchItem { origin.item }
     /// Where its body goes below the folder of `-o`; nil where nothing is stored.
-    var path: StoragePath?
+    var path: StoragePath? { origin.path }
     /// Its host's place in the ``TransferSchedule``.
     var lane = 0
     /// `host:port`, for those who watch.
@@ -17,8 +29,7 @@ struct Transfer: Sendable {
     var started: Int64 = 0
 
     init(_ item: FetchItem, path: StoragePath? = nil) {
-        self.item = item
-        self.path = path
+        origin = Origin(item, path)
     }
 
     /// About what it keeps in memory while it waits.

@@ -99,7 +99,11 @@ struct TransferSchedule {
         let prefersSilent = turns % 8 == 0
         while let lane = nextLane(prefersSilent) {
             lanes[lane].isQueued = false
-            guard mayBegin(lane, at: now), var transfer = lanes[lane].waiting.popFirst() else { continue }
+            guard mayBegin(lane, at: now), var transfer = lanes[lane].waiting.popFirst() else {
+                // Its server has asked for a pause while it stood in the queue.
+                queue(lane, at: now)
+                continue
+            }
             waiting -= 1
             memory -= transfer.cost
             running += 1
@@ -185,7 +189,8 @@ struct TransferSchedule {
     }
 
     private func mayBegin(_ lane: Int, at now: Int64) -> Bool {
-        !lanes[lane].waiting.isEmpty && lanes[lane].running < lanes[lane].limit(limits.perHost) && lanes[lane].due <= now
+        !lanes[lane].waiting.isEmpty && lanes[lane].running < lanes[lane].limit(limits.perHost)
+            && lanes[lane].due <= now
     }
 
     /// Puts a host into the queue where it belongs, if it has something to do and may.

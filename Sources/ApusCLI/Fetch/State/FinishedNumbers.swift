@@ -64,11 +64,8 @@ struct FinishedNumbers {
         let blocks = dirtyBlocks.map { block in
             isDirty[block] = false
             let first = block * Self.wordsPerBlock
-            let words = words[first..<min(first + Self.wordsPerBlock, words.count)]
-            return Block(
-                offset: first * 8,
-                bytes: words.flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
-            )
+            let words = words[first..<min(first + Self.wordsPerBlock, words.count)].map { $0.littleEndian }
+            return Block(offset: first * 8, bytes: words.withUnsafeBytes { [UInt8]($0) })
         }
         dirtyBlocks.removeAll(keepingCapacity: true)
         return blocks

@@ -70,6 +70,8 @@ final class PartialFile: Sendable {
             if offset > 0 {
                 try reopen(&state, offset)
             } else {
+                // Before the body is emptied: what is known is of the one that was there.
+                staging.removeMeta(number)
                 state.descriptor = staging.makeBody(number)
                 guard state.descriptor >= 0 else { throw StorageError("cannot make a file for \(path.text)", errno) }
                 if let validator { state.hasValidator = writeMeta(validator.meta(identity: identity)) }

@@ -1,3 +1,5 @@
+import Apus
+
 /// By what a server tells whether a body is still the same (RFC 9110 §8.8).
 enum PartialValidator: Sendable, Equatable {
     case strongETag(String)
@@ -14,8 +16,8 @@ enum PartialValidator: Sendable, Equatable {
                 return nil
             }
             self = .strongETag(etag)
-        } else if let lastModified, let date, let modified = HTTPDate.parse(lastModified),
-            let now = HTTPDate.parse(date)
+        } else if let lastModified, let date, let modified = HTTPTimestamp(lastModified),
+            let now = HTTPTimestamp(date)
         {
             // A second later, or it may have changed again within the same second (RFC 9110 §8.8.2.2).
             guard modified < now else { return nil }
@@ -29,6 +31,15 @@ enum PartialValidator: Sendable, Equatable {
     var ifRange: String {
         switch self {
         case .strongETag(let text), .lastModified(let text): text
+        }
+    }
+
+    /// Whether an answer with these fields is of another body: to a request for a part some servers send one of what is there now,
+    /// whatever If-Range says.
+    func disagrees(etag: String?, lastModified: String?) -> Bool {
+        switch self {
+        case .strongETag(let text): etag.map { $0 != text } ?? false
+        case .lastModified(let text): lastModified.map { $0 != text } ?? false
         }
     }
 

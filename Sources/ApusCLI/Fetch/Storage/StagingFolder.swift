@@ -33,7 +33,7 @@ final class StagingFolder: Sendable {
 
     /// - Returns: nil if it is another run's.
     private static func locked(_ name: String, in parent: Folder) throws -> Folder? {
-        while true {
+        for _ in 0..<attempts {
             if mkdirat(parent.descriptor, name, 0o700) != 0, errno != EEXIST {
                 throw StorageError("cannot make the folder \(name)", errno)
             }
@@ -55,6 +55,7 @@ final class StagingFolder: Sendable {
                 return folder
             }
         }
+        throw StorageError("cannot use \(name) as a folder", EAGAIN)
     }
 
     /// Removes bodies of which nothing is known, and what is known of bodies that are gone.
@@ -104,14 +105,19 @@ final class StagingFolder: Sendable {
     ///
     /// - Returns: its descriptor, or -1 with the reason in `errno`.
     func makeBody(_ number: Int) -> Int32 {
-        if leftovers.withLock({ $0.remove(number) }) != nil {
-            unlinkat(folder.descriptor, Self.metaName(number), 0)
-        }
+        if hasLeftover(number) { removeMeta(number) }
         // No O_EXCL: the folder is locked, so that what is there is of nobody.
         let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
         return openat(folder.descriptor, Self.bodyName(number), flags, 0o666)
     }
 
+    /// Removes what is known of the body, so that it cannot be gone on with.
+    func removeMeta(_ number: Int) {
+        unlinkat(folder.descriptor, Self.metaName(number), 0)
+        leftovers.withLock { _ = $0.remove(number) }
+    }
+
+    /// A part of the body stays for a later attempt.
     func addLeftover(_ number: Int) { leftovers.withLock { _ = $0.insert(number) } }
 
     /// Removes the body and what is known of it.

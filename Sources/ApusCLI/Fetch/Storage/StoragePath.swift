@@ -99,6 +99,8 @@ struct StoragePath: Sendable, Equatable {
     /// A name that is one on its own: slashes and control characters are percent-encoded, as are `.` and `..`, the name of a device or of
     /// our folder gets a `_` in front, and of a long one stays the beginning, a hash and the ending.
     static func safe(_ text: String) -> String {
+        // Nearly all are safe as they are.
+        if isPlain(text) { return text }
         var name = encoded(text)
         switch name {
         case "": return "_"
@@ -114,6 +116,17 @@ struct StoragePath: Sendable, Equatable {
         var prefix = name.prefix(maximumName - suffix.utf8.count)
         while prefix.utf8.count > maximumName - suffix.utf8.count { prefix.removeLast() }
         return prefix + suffix
+    }
+
+    /// Whether nothing has to be done; false for some names for which that is true, too.
+    private static func isPlain(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            guard let first = bytes.first, first != UInt8(ascii: "."), bytes.count <= maximumName else { return false }
+            // A device's name has three or four letters in front of a dot.
+            let isShort = bytes.count <= 4 || bytes[3] == UInt8(ascii: ".") || bytes[4] == UInt8(ascii: ".")
+            return !isShort && !bytes.contains(where: isEncoded)
+        }
     }
 
     private static func encoded(_ text: String) -> String {

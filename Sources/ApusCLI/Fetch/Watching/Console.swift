@@ -105,6 +105,15 @@ final class Console: Sendable {
         }
     }
 
+    /// Writes whole lines when nothing else goes on any more: it waits for the terminal.
+    func printAtLast(_ text: String, to target: Target) {
+        screen.withLock { screen in
+            flush(&screen)
+            let terminal = target == .error ? error : output
+            put(suited(Array(text.utf8), to: terminal), terminal.descriptor, &screen)
+        }
+    }
+
     // MARK: With the lock, on the thread
 
     private func flush(_ screen: inout Screen) {

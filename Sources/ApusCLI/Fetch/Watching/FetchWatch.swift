@@ -44,10 +44,8 @@ final class FetchWatch: FetchWatcher {
     func retrying(host: String) { statistics.retrying(host: host) }
     func finished(_ result: FetchResult, host: String?) { statistics.finished(result, host: host) }
 
-    /// How many items there are.
-    func setTotal(_ items: Int) { statistics.setTotal(items) }
-    /// How much of the input has been read, from 0 to 1, where the number of items is not known.
-    func setInputRead(_ fraction: Double) { statistics.setInputRead(fraction) }
+    /// How many items there are, or are thought to be.
+    func setTotal(_ items: Int, isExact: Bool = true) { statistics.setTotal(items, isExact: isExact) }
     /// So many were done by an earlier run.
     func addSkipped(_ count: Int) { statistics.addSkipped(count) }
     /// A URL did not get the credentials, because it is another host's.
@@ -94,16 +92,19 @@ final class FetchWatch: FetchWatcher {
         console.close()
         let snapshot = statistics.snapshot(hosts: HTMLReport.hostLimit)
         let summary = Summary(snapshot: snapshot, ending: ending, resume: resume)
-        let isForBody = printsBody && ending == .complete
-        if !isQuiet, !isForBody {
-            let width = console.error.isTerminal ? console.error.size.columns : 160
+        let width = console.error.isTerminal ? console.error.size.columns : 160
+        if isQuiet || (printsBody && ending == .complete) {
+            // How to go on, if it has to be gone on with.
+            show(summary.end)
+        } else {
             show(summary.lines(width: width, isUTF8: console.error.isUTF8))
         }
         try report?.write(HTMLReport(snapshot: snapshot, ending: ending))
     }
 
     private func show(_ lines: [StyledLine]) {
+        guard !lines.isEmpty else { return }
         let text = lines.map { $0.rendered(isStyled: console.error.isStyled) + "\n" }.joined()
-        StandardError.write(console.error.isUTF8 || !console.error.isTerminal ? text : TerminalText.ascii(text))
+        console.printAtLast(text, to: .error)
     }
 }

@@ -18,10 +18,9 @@ struct RunSnapshot: Sendable {
 
     var elapsed: Duration = .zero
     var phase = RunPhase.fetching
-    /// How many items there are, if somebody knows.
+    /// How many items there are, if somebody knows, or can judge by what has been read.
     var total: Int?
-    /// How much of the input has been read, from 0 to 1, where that is all that is known.
-    var inputRead: Double?
+    var isTotalExact = true
 
     var fetched = 0
     var unchanged = 0
@@ -50,13 +49,8 @@ struct RunSnapshot: Sendable {
     /// What this run has done.
     var done: Int { fetched + unchanged + failed }
 
-    /// How many items are left: exactly, or from how much of the input was read.
-    var left: (count: Int, isExact: Bool)? {
-        if let total { return (max(0, total - skipped - done), true) }
-        guard let inputRead, inputRead > 0, inputRead <= 1 else { return nil }
-        let begun = Double(skipped + done + inFlight)
-        return (inFlight + Int(min((begun / inputRead - begun).rounded(), 1e15)), false)
-    }
+    /// How many items are left.
+    var left: (count: Int, isExact: Bool)? { total.map { (max(0, $0 - skipped - done), isTotalExact) } }
 
     /// From 0 to 1, what was skipped included.
     var fraction: Double? {

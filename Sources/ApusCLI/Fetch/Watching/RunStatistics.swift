@@ -80,9 +80,12 @@ final class RunStatistics: FetchWatcher {
 
     func addWithoutCredentials() { state.withLock { $0.snapshot.withoutCredentials += 1 } }
 
-    func setTotal(_ items: Int) { state.withLock { $0.snapshot.total = items } }
-
-    func setInputRead(_ fraction: Double) { state.withLock { $0.snapshot.inputRead = fraction } }
+    func setTotal(_ items: Int, isExact: Bool = true) {
+        state.withLock {
+            $0.snapshot.total = items
+            $0.snapshot.isTotalExact = isExact
+        }
+    }
 
     func setPhase(_ phase: RunPhase) { state.withLock { $0.snapshot.phase = phase } }
 

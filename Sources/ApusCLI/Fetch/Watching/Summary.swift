@@ -149,7 +149,8 @@ struct Summary: Sendable {
         return [line]
     }
 
-    private var end: [StyledLine] {
+    /// Why it ended, and how to go on; nothing if it is complete.
+    var end: [StyledLine] {
         var text: String
         switch ending {
         case .complete: return []

@@ -52,7 +52,8 @@ enum ReportStyle {
         footer { color: var(--soft); font-size: 13px; margin-top: 20px; }
         @media (max-width: 760px) { main { padding: 18px 12px 32px; } .pair { display: block; } section { padding: 14px 12px; }
           svg.broad { display: none; } svg.narrow { display: block; }
-          .tiles { gap: 8px; } .tile { flex-basis: 120px; padding: 8px 12px; }          .tile b { font-size: 18px; } .wide, .extra { display: none; } table { font-size: 13px; } }
+          .tiles { gap: 8px; } .tile { flex-basis: 120px; padding: 8px 12px; }          .tile b { font-size: 18px; } .wide, .extra { display: none; } table { font-size: 13px; } th, td { padding-right: 7px; }
+          .name { min-width: 8em; } td.example { min-width: 9em; } table.even { font-size: 12px; } }
         @media print { body { background: none; } section, .tile { break-inside: avoid; } }
         """
     )
