@@ -145,7 +145,7 @@ unpack_program() {
             echo 'root="$(cd "$(dirname "$0")/../root" && pwd)"'
             # The machine's own libraries are used where it has them; ours only help where ldd misses one.
             if LC_ALL=C ldd "$found" 2>/dev/null | grep -q 'not found'; then
-                echo "LD_LIBRARY_PATH=\"\$root/usr/lib/$triplet:\$root/lib/$triplet\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}\""
+                echo "LD_LIBRARY_PATH=\"\$root/usr/lib/$triplet:\$root/lib/$triplet:\$root/usr/lib\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}\""
                 echo 'export LD_LIBRARY_PATH'
             fi
             if [[ "$name" == valgrind ]]; then echo 'VALGRIND_LIB="$root/usr/libexec/valgrind" && export VALGRIND_LIB'; fi
