@@ -22,16 +22,19 @@ struct FetchSession: Sendable {
     /// - Throws: whatever is wrong with the files and folders that the options name, in a sentence.
     init(_ command: FetchCommand) throws {
         let (storing, records) = (command.storing, command.records)
+        let files = RunFiles(command)
+        try files.check()
         let list = try command.list.input.map { try InputFile(path: $0) }
         source = URLSource(arguments: command.urls, list: list, expandsRanges: !command.list.globoff)
         let storage = try storing.output.map { try Storage($0) }
-        names = storage.map { _ in StorageNames(tree: storing.tree) }
+        names = storage.map { StorageNames(tree: storing.tree, reserved: files.names(below: $0.path)) }
         state = try records.state.map { path in
             let identity = try RunIdentity(
                 arguments: command.urls,
                 input: list,
                 output: storing.output,
-                tree: storing.tree
+                tree: storing.tree,
+                expandsRanges: !command.list.globoff
             )
             return try FetchState.open(path: path, identity: identity, resume: records.resume)
         }
