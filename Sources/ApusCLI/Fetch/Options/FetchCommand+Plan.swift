@@ -6,6 +6,7 @@ extension FetchPlan {
     init(_ command: FetchCommand, storage: Storage?) {
         method = command.sending.method.flatMap { HTTPRequest.Method(rawValue: $0) }
         body = command.sending.body
+        headers = (try? command.sending.headers()) ?? [:]
         hasSecrets = command.sending.hasSecrets
         self.storage = storage
         ifModified = command.storing.ifModified

@@ -51,7 +51,7 @@ struct BodySink {
 
     /// - Parameter length: of what is to come, if that is known.
     func check(length: Int?) throws {
-        if let limit = plan.maximumSize, let length, count + length > limit { throw TransferError.tooLarge(limit) }
+        if let limit = plan.maximumSize, let length, length > limit - count { throw TransferError.tooLarge(limit) }
     }
 
     /// Continues what an earlier attempt has stored.

@@ -28,6 +28,11 @@ struct TransferError: Error {
         message: "The server sent another part of the file than was asked for.",
         isRetryable: true
     )
+
+    static let notAsked = TransferError(
+        code: "status",
+        message: "The server answered 304 to a request that was not conditional."
+    )
 }
 
 /// What an error means for a transfer.
@@ -44,7 +49,7 @@ struct FailureVerdict {
         case var error as ClientError:
             // Whoever shows it shows the URL beside it.
             error.url = nil
-            failure = FetchResult.Failure(code: "\(error.code)", message: "\(error)")
+            failure = FetchResult.Failure(code: "\(error.code)", message: Self.inWordsOfOptions("\(error)"))
             isTransient = Self.transient.contains(error.code)
             wasSent = !Self.unsent.contains(error.code)
             host = Self.silent.contains(error.code) ? .silent : .unknown
@@ -56,6 +61,25 @@ struct FailureVerdict {
         default: failure = FetchResult.Failure(code: "failed", message: "\(error)")
         }
     }
+
+    /// The library's messages name its own settings.
+    private static func inWordsOfOptions(_ message: String) -> String {
+        guard message.contains("`") else { return message }
+        for (setting, option) in options {
+            if let range = message.firstRange(of: setting) {
+                var result = message
+                result.replaceSubrange(range, with: option)
+                return result
+            }
+        }
+        return message
+    }
+
+    private static let options = [
+        ("`timeouts.connect`", "--connect-timeout"), ("`timeouts.head`", "--idle-timeout"),
+        ("`timeouts.idle`", "--idle-timeout"), ("`timeouts.total`", "--timeout"),
+        ("`redirects: .follow(upTo:)`", "--max-redirects"),
+    ]
 
     private static let silent: Set<ClientError.Code> = [
         .connectionRefused, .connectionFailed, .connectTimeout, .unknownHost, .headTimeout,
