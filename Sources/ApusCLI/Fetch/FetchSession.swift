@@ -27,6 +27,9 @@ struct FetchSession: Sendable {
         let list = try command.list.input.map { try InputFile(path: $0) }
         source = URLSource(arguments: command.urls, list: list, expandsRanges: !command.list.globoff)
         let storage = try storing.output.map { try Storage($0) }
+        // What is refused below leaves no folder of unfinished bodies behind.
+        var isReady = false
+        defer { if !isReady { storage?.close() } }
         names = storage.map { StorageNames(tree: storing.tree, reserved: files.names(below: $0.path)) }
         state = try records.state.map { path in
             let identity = try RunIdentity(
@@ -54,6 +57,7 @@ struct FetchSession: Sendable {
         secretOrigin = command.sending.authOrigin
         grace = .seconds(command.patience.grace)
         resumeCommand = records.state.map { _ in CommandLineText.resuming(command) }
+        isReady = true
     }
 
     /// Runs, and ends with the exit code of what came of it.
