@@ -13,6 +13,7 @@ struct FetchSession: Sendable {
     private let report: ReportFile?
     private let watch: FetchWatch
     private let cookies: (jar: CookieJar, path: String)?
+    private let cache: HTTPCache?
     private let shown: FetchRun.ShownLines
     private let loops: Int?
     private let secretOrigin: Origin?
@@ -51,7 +52,8 @@ struct FetchSession: Sendable {
         limits = command.pace.limits
         let jar = command.sending.cookieJar.map { (jar: CookieJar(), path: $0) }
         cookies = jar
-        configuration = try .init(command, jar: jar?.jar)
+        cache = storing.httpCache.map { HTTPCache(.folder($0)) }
+        configuration = try .init(command, jar: jar?.jar, cache: cache)
         shown = watch.printsEachLine ? .all : .failures
         loops = command.pace.loops > 1 ? command.pace.loops : nil
         secretOrigin = command.sending.authOrigin
@@ -112,6 +114,8 @@ struct FetchSession: Sendable {
             try? await cookies?.jar.save(netscape: cookies?.path ?? "")
             throw error
         }
+        // What came last is still on its way to the disk.
+        try await cache?.flush()
         if let cookies { try await cookies.jar.save(netscape: cookies.path) }
         if case .signal = run.end.cause { throw CancellationError() }
     }
