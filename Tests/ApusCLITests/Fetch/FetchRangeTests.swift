@@ -71,7 +71,10 @@ struct FetchRangeTests {
                 )
             }
             try await TestServer.with(handler) { server in
-                try bench.write("{\"url\":\"\(server.url("/line"))\",\"headers\":{\"Range\":\"bytes=5-8\"}}\n", to: "lines")
+                try bench.write(
+                    "{\"url\":\"\(server.url("/line"))\",\"headers\":{\"Range\":\"bytes=5-8\"}}\n",
+                    to: "lines"
+                )
                 let run = try await bench.fetch("-o", "out", "--retries", "0", server.url("/a"))
                 #expect(run.code == 1)
                 #expect(run.output.contains("wrongRange"))

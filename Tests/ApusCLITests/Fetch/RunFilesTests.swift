@@ -40,12 +40,14 @@ struct RunFilesTests {
         try await withBench { bench in
             try await TestServer.with({ .text($0.path) }) { server in
                 let names = ["s", "r", "jar", "h", "urls", "ok"]
-                let list = names.map { "{\"url\":\"\(server.url("/" + $0))\",\"output\":\"\($0)\"}\n" }.joined()
+                let list =
+                    names.map { "{\"url\":\"\(server.url("/" + $0))\",\"output\":\"\($0)\"}\n" }.joined()
                     + "{\"url\":\"\(server.url("/x"))\",\"output\":\"s/x\"}\n"
                     + "{\"url\":\"\(server.url("/x"))\",\"output\":\"cache/x\"}\n"
                 try bench.write(list, to: "urls")
                 let options = [
-                    "--state", "s", "--report", "r", "--cookie-jar", "jar", "--html-report", "h", "--http-cache", "cache",
+                    "--state", "s", "--report", "r", "--cookie-jar", "jar", "--html-report", "h", "--http-cache",
+                    "cache",
                 ]
                 let process = try ApusProcess(["fetch", "-i", "urls", "-o", "."] + options, folder: bench.folder)
                 let run = try await process.wait()
@@ -53,7 +55,9 @@ struct RunFilesTests {
                 #expect(bench.read("urls") == list)
                 #expect(bench.read("ok") == "/ok")
                 let lines = try bench.report("r")
-                #expect(lines.map(\.outcome) == [String](repeating: "failed", count: 5) + ["fetched", "failed", "failed"])
+                #expect(
+                    lines.map(\.outcome) == [String](repeating: "failed", count: 5) + ["fetched", "failed", "failed"]
+                )
                 #expect(lines.first?.message?.contains("--state") == true)
                 #expect(bench.read("s")?.hasPrefix("apus-fetch-state") == true)
             }
@@ -79,6 +83,17 @@ struct RunFilesTests {
                 #expect(run.output.contains("--max-redirects"))
                 #expect(!run.output.contains("`"))
             }
+        }
+    }
+
+    @Test func whatIsRefusedLeavesNothingBehind() async throws {
+        try await withBench { bench in
+            let twice = try await bench.fetch("-o", "out", "-u", "a:b", "-H", "Authorization: c", "http://127.0.0.1:1/")
+            #expect(twice.code == 2)
+            #expect(twice.errors.contains("--user"))
+            let report = try await bench.fetch("-o", "out", "--report", "none/r", "http://127.0.0.1:1/")
+            #expect(report.code == 2)
+            #expect(try listFolder(bench.folder + "/out").isEmpty)
         }
     }
 }
