@@ -50,7 +50,7 @@ struct FetchSession: Sendable {
         self.plan = plan
         watch = try FetchWatch(command.watching, printsBody: plan.printsBody)
         limits = command.pace.limits
-        let jar = command.sending.cookieJar.map { (jar: CookieJar(), path: $0) }
+        let jar = try command.sending.cookieJar.map { (jar: CookieJar(), path: try Self.checkedJar($0)) }
         cookies = jar
         cache = storing.httpCache.map { HTTPCache(.folder($0)) }
         configuration = try .init(command, jar: jar?.jar, cache: cache)
@@ -92,12 +92,28 @@ struct FetchSession: Sendable {
             isWritten = false
         }
         if isInterrupted { throw ExitCode(Termination.exitCode) }
+        if thrown is CookieFileError { throw ExitCode(ExitStatus.usage) }
         guard isWhole, isWritten else { throw ExitCode(ExitStatus.failure) }
+    }
+
+    /// Better now than after hours: it is saved by a new file beside it.
+    private static func checkedJar(_ path: String) throws -> String {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        guard access(folder, W_OK | X_OK) == 0 else {
+            throw CookieFileError(description: "cannot write the cookie jar \(path): \(String(cString: strerror(errno)))")
+        }
+        return path
     }
 
     private func work(_ record: RunRecord?) async throws {
         guard let loop = EventLoop.current else { return }
-        if let cookies, access(cookies.path, F_OK) == 0 { try await cookies.jar.load(netscape: cookies.path) }
+        if let cookies, access(cookies.path, F_OK) == 0 {
+            do {
+                try await cookies.jar.load(netscape: cookies.path)
+            } catch let error where !(error is CancellationError) {
+                throw CookieFileError(description: "\(error)")
+            }
+        }
         let queue = FetchQueue(limits, on: loop)
         let run = FetchRun(plan, queue: queue, watch: watch, record: record, shown: shown)
         let job = FetchJob(
@@ -119,4 +135,9 @@ struct FetchSession: Sendable {
         if let cookies { try await cookies.jar.save(netscape: cookies.path) }
         if case .signal = run.end.cause { throw CancellationError() }
     }
+}
+
+/// The file of `--cookie-jar` cannot be used.
+private struct CookieFileError: Error, CustomStringConvertible {
+    var description: String
 }

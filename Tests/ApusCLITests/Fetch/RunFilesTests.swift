@@ -96,4 +96,22 @@ struct RunFilesTests {
             #expect(try listFolder(bench.folder + "/out").isEmpty)
         }
     }
+
+    @Test func aCookieJarThatCannotBeUsedIsRefusedBeforeAnythingIsFetched() async throws {
+        try await withBench { bench in
+            let counter = Counter()
+            try await TestServer.with({ _ in
+                counter.add()
+                return .text("x")
+            }) { server in
+                try bench.write("no jar", to: "text")
+                let text = try await bench.fetch("--cookie-jar", "text", server.url("/"))
+                #expect(text.code == 2)
+                #expect(bench.read("text") == "no jar")
+                let nowhere = try await bench.fetch("--cookie-jar", "none/jar", server.url("/"))
+                #expect(nowhere.code == 2)
+                #expect(counter.total == 0)
+            }
+        }
+    }
 }

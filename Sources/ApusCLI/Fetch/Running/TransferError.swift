@@ -49,7 +49,7 @@ struct FailureVerdict {
         case var error as ClientError:
             // Whoever shows it shows the URL beside it.
             error.url = nil
-            failure = FetchResult.Failure(code: "\(error.code)", message: Self.inWordsOfOptions("\(error)"))
+            failure = FetchResult.Failure(code: "\(error.code)", message: SettingNames.replaced(in: "\(error)"))
             isTransient = Self.transient.contains(error.code)
             wasSent = !Self.unsent.contains(error.code)
             host = Self.silent.contains(error.code) ? .silent : .unknown
@@ -61,25 +61,6 @@ struct FailureVerdict {
         default: failure = FetchResult.Failure(code: "failed", message: "\(error)")
         }
     }
-
-    /// The library's messages name its own settings.
-    private static func inWordsOfOptions(_ message: String) -> String {
-        guard message.contains("`") else { return message }
-        for (setting, option) in options {
-            if let range = message.firstRange(of: setting) {
-                var result = message
-                result.replaceSubrange(range, with: option)
-                return result
-            }
-        }
-        return message
-    }
-
-    private static let options = [
-        ("`timeouts.connect`", "--connect-timeout"), ("`timeouts.head`", "--idle-timeout"),
-        ("`timeouts.idle`", "--idle-timeout"), ("`timeouts.total`", "--timeout"),
-        ("`redirects: .follow(upTo:)`", "--max-redirects"),
-    ]
 
     private static let silent: Set<ClientError.Code> = [
         .connectionRefused, .connectionFailed, .connectTimeout, .unknownHost, .headTimeout,
