@@ -72,6 +72,7 @@ enum Rules {
         "Sources/ApusRuntime/Diagnostics/StackSampler.swift",
         "Sources/ApusRuntime/Diagnostics/Symbolicator.swift",
         "Sources/ApusRuntime/Diagnostics/ThreadActivity.swift",
+        "Sources/ApusRuntime/Diagnostics/Turn.swift",
         "Sources/ApusRuntime/Loop/EpollSelector.swift",
         "Sources/ApusRuntime/Loop/EventLoop+Descriptors.swift",  // EPERM
         "Sources/ApusRuntime/Loop/EventLoop+Entry.swift",  // getpid

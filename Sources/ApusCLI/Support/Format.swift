@@ -124,12 +124,15 @@ enum Format {
 
     /// Most are: visible ASCII, and single spaces.
     private static func isHarmless(_ bytes: String.UTF8View) -> Bool {
-        var last: UInt8 = 0
-        for byte in bytes {
-            guard (0x20..<0x7F).contains(byte), byte != 0x20 || last != 0x20 else { return false }
-            last = byte
-        }
-        return true
+        // Over the buffer: the view's own iterator looks at each step where the text is stored.
+        bytes.withContiguousStorageIfAvailable { buffer in
+            var last: UInt8 = 0
+            for byte in buffer {
+                guard (0x20..<0x7F).contains(byte), byte != 0x20 || last != 0x20 else { return false }
+                last = byte
+            }
+            return true
+        } ?? false
     }
 
     /// `\u{1B}`.

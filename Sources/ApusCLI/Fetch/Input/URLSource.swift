@@ -143,7 +143,7 @@ struct URLSource {
             case .failure(let error): return .invalid(number: number, place: place, reason: error.reason)
             }
         }
-        if expandsRanges, text.utf8.contains(where: { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }) {
+        if expandsRanges, Self.hasBrace(text) {
             do {
                 expansion = Expansion(template: try URLTemplate(text), place: place)
                 return nil
@@ -179,9 +179,7 @@ struct URLSource {
 
     private static func uri(_ text: String) throws(InvalidLine) -> URI {
         // "localhost:8080" and "user:password@host" are URIs too, with a host or a user's name in the scheme's place.
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst(), byte != UInt8(ascii: ":") {}
-        guard rest.starts(with: "//".utf8) else { throw InvalidLine(noScheme) }
+        guard hasAuthority(text) else { throw InvalidLine(noScheme) }
         let uri: URI
         do {
             uri = try URI(text)
@@ -192,6 +190,26 @@ struct URLSource {
         case "http", "https": return uri
         case let scheme: throw InvalidLine("\(scheme.prefix(20)) is not supported: \(noScheme)")
         }
+    }
+
+    // Over the buffers, since a text's own views look at each step where it is stored: that was a tenth of a small URL's way. What
+    // was read is always a buffer; anything else is looked at the slow way.
+
+    private static func hasBrace(_ text: String) -> Bool {
+        func has(_ bytes: some Sequence<UInt8>) -> Bool {
+            for byte in bytes where byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") { return true }
+            return false
+        }
+        return text.utf8.withContiguousStorageIfAvailable { has($0) } ?? has(text.utf8)
+    }
+
+    /// Whether the first colon is followed by two slashes.
+    private static func hasAuthority(_ text: String) -> Bool {
+        func has(_ bytes: some Collection<UInt8>) -> Bool {
+            guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else { return false }
+            return bytes[colon...].dropFirst().prefix(2).elementsEqual("//".utf8)
+        }
+        return text.utf8.withContiguousStorageIfAvailable { has($0) } ?? has(text.utf8)
     }
 
     private static let noScheme = "a URL begins with http:// or https://"

@@ -21,14 +21,18 @@ enum ResultLine {
     /// of a small URL's way.
     static func append(_ result: FetchResult, to line: inout [UInt8]) {
         if result.failure == nil, let status = result.status, let url = result.url {
-            line += String(status).utf8
+            append(status, to: &line)
             line.append(UInt8(ascii: " "))
-            append(String(result.bytes), width: 9, to: &line)
+            append(result.bytes, width: 9, to: &line)
             line.append(UInt8(ascii: " "))
             let (seconds, attoseconds) = result.duration.components
-            let milliseconds = seconds * 1_000 + (attoseconds + 500_000_000_000_000) / 1_000_000_000_000_000
-            let fraction = String(1_000 + milliseconds % 1_000).dropFirst()
-            append("\(milliseconds / 1_000).\(fraction)s", width: 8, to: &line)
+            let milliseconds =
+                Int(seconds) * 1_000 + Int((attoseconds + 500_000_000_000_000) / 1_000_000_000_000_000)
+            // Three digits, the point and the unit stand behind the seconds.
+            append(milliseconds / 1_000, width: 3, to: &line)
+            line.append(UInt8(ascii: "."))
+            append(milliseconds % 1_000, width: 3, padding: UInt8(ascii: "0"), to: &line)
+            line.append(UInt8(ascii: "s"))
             line.append(UInt8(ascii: " "))
             line += Format.harmless(redacted(url)).utf8
         } else {
@@ -37,9 +41,24 @@ enum ResultLine {
         line.append(UInt8(ascii: "\n"))
     }
 
-    private static func append(_ text: String, width: Int, to line: inout [UInt8]) {
-        line += repeatElement(UInt8(ascii: " "), count: max(0, width - text.utf8.count))
-        line += text.utf8
+    /// Digits without a text for them. None of these numbers is negative.
+    private static func append(
+        _ number: Int,
+        width: Int = 1,
+        padding: UInt8 = UInt8(ascii: " "),
+        to line: inout [UInt8]
+    ) {
+        var divisor = 1
+        var digits = 1
+        while number / divisor >= 10 {
+            divisor *= 10
+            digits += 1
+        }
+        for _ in 0..<max(0, width - digits) { line.append(padding) }
+        while divisor > 0 {
+            line.append(UInt8(ascii: "0") + UInt8(number / divisor % 10))
+            divisor /= 10
+        }
     }
 
     /// Most URLs have nothing to leave out.
