@@ -100,7 +100,9 @@ struct FetchSession: Sendable {
     private static func checkedJar(_ path: String) throws -> String {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
         guard access(folder, W_OK | X_OK) == 0 else {
-            throw CookieFileError(description: "cannot write the cookie jar \(path): \(String(cString: strerror(errno)))")
+            throw CookieFileError(
+                description: "cannot write the cookie jar \(path): \(String(cString: strerror(errno)))"
+            )
         }
         return path
     }
