@@ -193,6 +193,8 @@ import Testing
     }
 
     @Test(arguments: [
+        (#"{"url":"http://h/a","url":"http://h/b"}"#, "a key stands there more than once"),
+        (#"{"url":"http://h/","headers":{"a":"1","a":"2"}}"#, "a key stands there more than once"),
         (#"{"url":"http://h/""#, "the line begins with { but is no JSON object"),
         (#"{}"#, "the key “url” is missing"),
         (#"{"url":1}"#, "“url” is no string"),

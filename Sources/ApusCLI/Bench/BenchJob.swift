@@ -110,7 +110,7 @@ struct BenchJob: Sendable {
             }
             if response.status.code < 400 { result.outcome = .fetched }
         } catch let error as ClientError {
-            result.failure = .init(code: "\(error.code)", message: error.message)
+            result.failure = .init(code: "\(error.code)", message: SettingNames.replaced(in: error.message))
         } catch {
             result.failure = .init(code: "failed", message: "\(error)")
         }

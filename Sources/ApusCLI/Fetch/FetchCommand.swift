@@ -15,6 +15,7 @@ struct FetchCommand: ParsableCommand {
                 ERR CODE MESSAGE URL
 
             URLs are shown without user, password and query; --report has all there is.
+            A terminal gets the control characters of a body escaped, a pipe as they are.
 
             With -o the bodies are stored under DIR, each under its own name only when it
             is complete, with the time of its Last-Modified, and never outside of DIR.
@@ -27,7 +28,8 @@ struct FetchCommand: ParsableCommand {
 
             With --state a run can be interrupted, even killed, and continued by the same
             command with --resume. Ctrl-C finishes what is under way; a second one stops
-            at once.
+            at once. What was done just before a kill may be fetched again, and have two
+            lines in the report. No URL replaces the input or a file of these options.
 
             Examples:
 

@@ -13,6 +13,7 @@ struct FetchSession: Sendable {
     private let report: ReportFile?
     private let watch: FetchWatch
     private let cookies: (jar: CookieJar, path: String)?
+    private let cache: HTTPCache?
     private let shown: FetchRun.ShownLines
     private let loops: Int?
     private let secretOrigin: Origin?
@@ -22,16 +23,22 @@ struct FetchSession: Sendable {
     /// - Throws: whatever is wrong with the files and folders that the options name, in a sentence.
     init(_ command: FetchCommand) throws {
         let (storing, records) = (command.storing, command.records)
+        let files = RunFiles(command)
+        try files.check()
         let list = try command.list.input.map { try InputFile(path: $0) }
         source = URLSource(arguments: command.urls, list: list, expandsRanges: !command.list.globoff)
         let storage = try storing.output.map { try Storage($0) }
-        names = storage.map { _ in StorageNames(tree: storing.tree) }
+        // What is refused below leaves no folder of unfinished bodies behind.
+        var isReady = false
+        defer { if !isReady { storage?.close() } }
+        names = storage.map { StorageNames(tree: storing.tree, reserved: files.names(below: $0.path)) }
         state = try records.state.map { path in
             let identity = try RunIdentity(
                 arguments: command.urls,
                 input: list,
                 output: storing.output,
-                tree: storing.tree
+                tree: storing.tree,
+                expandsRanges: !command.list.globoff
             )
             return try FetchState.open(path: path, identity: identity, resume: records.resume)
         }
@@ -43,14 +50,16 @@ struct FetchSession: Sendable {
         self.plan = plan
         watch = try FetchWatch(command.watching, printsBody: plan.printsBody)
         limits = command.pace.limits
-        let jar = command.sending.cookieJar.map { (jar: CookieJar(), path: $0) }
+        let jar = try command.sending.cookieJar.map { (jar: CookieJar(), path: try Self.checkedJar($0)) }
         cookies = jar
-        configuration = try .init(command, jar: jar?.jar)
+        cache = storing.httpCache.map { HTTPCache(.folder($0)) }
+        configuration = try .init(command, jar: jar?.jar, cache: cache)
         shown = watch.printsEachLine ? .all : .failures
         loops = command.pace.loops > 1 ? command.pace.loops : nil
         secretOrigin = command.sending.authOrigin
         grace = .seconds(command.patience.grace)
         resumeCommand = records.state.map { _ in CommandLineText.resuming(command) }
+        isReady = true
     }
 
     /// Runs, and ends with the exit code of what came of it.
@@ -83,12 +92,30 @@ struct FetchSession: Sendable {
             isWritten = false
         }
         if isInterrupted { throw ExitCode(Termination.exitCode) }
+        if thrown is CookieFileError { throw ExitCode(ExitStatus.usage) }
         guard isWhole, isWritten else { throw ExitCode(ExitStatus.failure) }
+    }
+
+    /// Better now than after hours: it is saved by a new file beside it.
+    private static func checkedJar(_ path: String) throws -> String {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        guard access(folder, W_OK | X_OK) == 0 else {
+            throw CookieFileError(
+                description: "cannot write the cookie jar \(path): \(String(cString: strerror(errno)))"
+            )
+        }
+        return path
     }
 
     private func work(_ record: RunRecord?) async throws {
         guard let loop = EventLoop.current else { return }
-        if let cookies, access(cookies.path, F_OK) == 0 { try await cookies.jar.load(netscape: cookies.path) }
+        if let cookies, access(cookies.path, F_OK) == 0 {
+            do {
+                try await cookies.jar.load(netscape: cookies.path)
+            } catch let error where !(error is CancellationError) {
+                throw CookieFileError(description: "\(error)")
+            }
+        }
         let queue = FetchQueue(limits, on: loop)
         let run = FetchRun(plan, queue: queue, watch: watch, record: record, shown: shown)
         let job = FetchJob(
@@ -105,7 +132,14 @@ struct FetchSession: Sendable {
             try? await cookies?.jar.save(netscape: cookies?.path ?? "")
             throw error
         }
+        // What came last is still on its way to the disk.
+        try await cache?.flush()
         if let cookies { try await cookies.jar.save(netscape: cookies.path) }
         if case .signal = run.end.cause { throw CancellationError() }
     }
+}
+
+/// The file of `--cookie-jar` cannot be used.
+private struct CookieFileError: Error, CustomStringConvertible {
+    var description: String
 }

@@ -135,7 +135,8 @@ enum Format {
         } ?? false
     }
 
-    private static func escape(_ scalar: Unicode.Scalar) -> String.UnicodeScalarView {
+    /// `\u{1B}`.
+    static func escape(_ scalar: Unicode.Scalar) -> String.UnicodeScalarView {
         "\\u{\(String(scalar.value, radix: 16, uppercase: true))}".unicodeScalars
     }
 }

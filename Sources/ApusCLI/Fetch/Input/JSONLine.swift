@@ -18,13 +18,35 @@ struct JSONLine {
 
     func parse(_ text: String) -> Result<Fields, InvalidLine> {
         do {
-            return .success(try decoder.decode(Decoded.self, from: Data(text.utf8)).fields)
+            let decoded = try decoder.decode(Decoded.self, from: Data(text.utf8))
+            // The decoder takes one of them, and who wrote the line may have meant the other.
+            guard Self.memberCount(text) == decoded.memberCount else {
+                throw InvalidLine("a key stands there more than once")
+            }
+            return .success(decoded.fields)
         } catch let error as InvalidLine {
             return .failure(error)
         } catch {
             // What the decoder says may show the text.
             return .failure(InvalidLine("the line begins with { but is no JSON object"))
         }
+    }
+
+    /// How many keys the objects of a valid text have: each has a colon behind it.
+    private static func memberCount(_ text: String) -> Int {
+        var (count, isInString, isEscaped) = (0, false, false)
+        for byte in text.utf8 {
+            if isEscaped {
+                isEscaped = false
+            } else if byte == UInt8(ascii: "\"") {
+                isInString.toggle()
+            } else if isInString {
+                isEscaped = byte == UInt8(ascii: "\\")
+            } else if byte == UInt8(ascii: ":") {
+                count += 1
+            }
+        }
+        return count
     }
 
     private struct Key: CodingKey {
@@ -37,6 +59,8 @@ struct JSONLine {
 
     private struct Decoded: Decodable {
         var fields: Fields
+        /// Keys of the object, and of its headers.
+        var memberCount: Int
 
         private static let known: Set<String> = ["url", "method", "headers", "body", "output"]
 
@@ -50,6 +74,9 @@ struct JSONLine {
                 )
             }
             guard let url = try Self.string("url", container) else { throw InvalidLine("the key “url” is missing") }
+            memberCount = container.allKeys.count
+            let headers = try? container.nestedContainer(keyedBy: Key.self, forKey: Key(stringValue: "headers"))
+            memberCount += headers?.allKeys.count ?? 0
             fields = Fields(url: url)
             fields.method = try Self.string("method", container).map(Self.method)
             fields.headers = try Self.headers(container)

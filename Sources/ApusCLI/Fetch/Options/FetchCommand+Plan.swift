@@ -6,6 +6,7 @@ extension FetchPlan {
     init(_ command: FetchCommand, storage: Storage?) {
         method = command.sending.method.flatMap { HTTPRequest.Method(rawValue: $0) }
         body = command.sending.body
+        headers = (try? command.sending.headers()) ?? [:]
         hasSecrets = command.sending.hasSecrets
         self.storage = storage
         ifModified = command.storing.ifModified
@@ -20,7 +21,7 @@ extension FetchPlan {
 
 extension ClientSession.Configuration {
     /// - Throws: what is wrong with a file that an option names.
-    init(_ command: FetchCommand, jar: CookieJar?) throws {
+    init(_ command: FetchCommand, jar: CookieJar?, cache: HTTPCache?) throws {
         self.init()
         let (pace, sending) = (command.pace, command.sending)
         // As many connections as requests: none waits for another's. How many there are of one host is the queue's matter.
@@ -37,6 +38,6 @@ extension ClientSession.Configuration {
         cookieJar = jar ?? .disabled
         if let url = sending.proxy { proxy = url == "direct" ? .direct : try Proxy(url) }
         trustEnvironment = sending.proxy == nil
-        if let folder = command.storing.httpCache { middleware = [HTTPCache(.folder(folder))] }
+        if let cache { middleware = [cache] }
     }
 }

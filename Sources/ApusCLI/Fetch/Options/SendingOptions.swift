@@ -71,7 +71,9 @@ struct SendingOptions: ParsableArguments {
         if let method, HTTPRequest.Method(rawValue: method) == nil {
             throw ValidationError("--method: “\(Format.harmless(method))” is no method.")
         }
-        _ = try headers()
+        if try headers()[.authorization] != nil, user != nil {
+            throw ValidationError("--user and a header Authorization say twice who asks: name one of them.")
+        }
         if let authHost, Self.origin(authHost) == nil {
             throw ValidationError(
                 "--auth-host: a server is needed, such as https://api.example.com or http://127.0.0.1:8000."

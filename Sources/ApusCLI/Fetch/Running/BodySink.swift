@@ -1,4 +1,5 @@
 import Apus
+import Glibc
 
 /// Where a body goes: counted, hashed, printed, or stored.
 ///
@@ -14,6 +15,7 @@ struct BodySink {
     private var file: PartialFile?
     private var pending: [UInt8] = []
     private let digest: BodyDigest?
+    private var shown: HarmlessBody?
     /// All of the body, what an earlier attempt has stored included.
     private(set) var count = 0
 
@@ -47,11 +49,12 @@ struct BodySink {
         self.target = target
         digest = plan.hashes ? BodyDigest() : nil
         count = target?.offset ?? 0
+        if output != nil, isatty(STDOUT_FILENO) != 0 { shown = HarmlessBody() }
     }
 
     /// - Parameter length: of what is to come, if that is known.
     func check(length: Int?) throws {
-        if let limit = plan.maximumSize, let length, count + length > limit { throw TransferError.tooLarge(limit) }
+        if let limit = plan.maximumSize, let length, length > limit - count { throw TransferError.tooLarge(limit) }
     }
 
     /// Continues what an earlier attempt has stored.
@@ -65,7 +68,7 @@ struct BodySink {
     mutating func add(_ piece: [UInt8]) async throws {
         count += piece.count
         if let limit = plan.maximumSize, count > limit { throw TransferError.tooLarge(limit) }
-        if let output { try await output.write(piece) }
+        if let output { try await output.write(shown?.add(piece) ?? piece) }
         guard let target else { return try await hash(piece) }
         if pending.isEmpty { pending = piece } else { pending += piece }
         guard pending.count >= Self.pieceSize else { return }
@@ -82,6 +85,7 @@ struct BodySink {
 
     /// The body is at its end.
     mutating func finish() async throws -> Stored {
+        if let rest = shown?.finish(), let output { try await output.write(rest) }
         guard let target else { return Stored(sha256: digest?.finish()) }
         let (bytes, digest, file) = (pending, digest, file)
         pending = []

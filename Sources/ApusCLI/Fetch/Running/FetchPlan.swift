@@ -15,6 +15,8 @@ struct FetchPlan: Sendable {
     /// What the command line asks for; nil is for the item to say.
     var method: HTTPRequest.Method?
     var body: RequestBody?
+    /// What goes with every request.
+    var headers: HTTPFields = [:]
     /// Whether there is something that only one server may have.
     var hasSecrets = false
     var storage: Storage?
@@ -37,6 +39,20 @@ struct FetchPlan: Sendable {
 
     func body(of item: FetchItem) -> RequestBody? { item.body.map { .bytes($0) } ?? body }
 
-    /// Without a hash of what is there already, the whole would have none.
-    var continues: Bool { isIdentity && !hashes }
+    /// Whether a body that breaks off is gone on with.
+    ///
+    /// Without a hash of what is there already, the whole would have none. And the part of a part is not to be had by its offset.
+    func continues(_ item: FetchItem) -> Bool {
+        isIdentity && !hashes && method(of: item) == .get && !asksForPart(item)
+    }
+
+    /// Whether the caller's own fields ask for a part of the body.
+    func asksForPart(_ item: FetchItem) -> Bool { sends(item, .range) || sends(item, .ifRange) }
+
+    /// Whether the caller's own fields ask for a body only if it has changed.
+    func asksForChange(_ item: FetchItem) -> Bool { sends(item, .ifNoneMatch) || sends(item, .ifModifiedSince) }
+
+    private func sends(_ item: FetchItem, _ name: HTTPField.Name) -> Bool {
+        item.headers?[name] != nil || !headers.isEmpty && headers[name] != nil
+    }
 }

@@ -10,6 +10,7 @@ struct FetchWorker: Sendable {
     private static let noFields = HTTPFields()
     /// Of a body that nobody wants, what is read to keep its connection.
     private static let discardLimit = 64 * 1024
+    private static let discardTime = Duration.seconds(10)
 
     /// What came of an attempt.
     private struct Attempt {
@@ -79,23 +80,34 @@ struct FetchWorker: Sendable {
             result: FetchResult(number: item.number, place: item.place, outcome: .failed, url: url)
         )
         do {
-            let target = try await look(transfer)
-            let response = try await session.request(
-                run.plan.method(of: item),
-                item.uri,
-                headers: fields(transfer, target),
-                body: run.plan.body(of: item)
-            )
-            attempt.host = .answered
-            if transfer.isProbe { run.queue.answered(transfer) }
-            try await receive(response, transfer, target, &attempt)
-            response.release()
+            let look = try await look(transfer)
+            do {
+                try await exchange(transfer, look, &attempt)
+            } catch let error as TransferError where error.code == TransferError.wrongRange.code && look.file != nil {
+                // What there is of the body is of no use, and this is no failure: it begins anew.
+                if let file = look.file { try await files.run { file.discard() } }
+                try await exchange(transfer, Look(), &attempt)
+            }
         } catch is CancellationError {
             attempt.isCancelled = true
         } catch {
             fail(&attempt, error)
         }
         return attempt
+    }
+
+    private func exchange(_ transfer: Transfer, _ look: Look, _ attempt: inout Attempt) async throws {
+        let item = transfer.item
+        let response = try await session.request(
+            run.plan.method(of: item),
+            item.uri,
+            headers: fields(transfer, look),
+            body: run.plan.body(of: item)
+        )
+        attempt.host = .answered
+        if transfer.isProbe { run.queue.answered(transfer) }
+        try await receive(response, transfer, look, &attempt)
+        response.release()
     }
 
     private func fail(_ attempt: inout Attempt, _ error: any Error) {
@@ -123,12 +135,19 @@ struct FetchWorker: Sendable {
         attempt.result.status = status
         attempt.result.finalURL = response.uri
         if run.plan.reports { attempt.result.contentType = response.headers[.contentType] }
-        if status == 304, look.modified != nil {
+        if status == 304 {
+            // It has no body, and replaces nothing.
+            guard look.modified != nil || run.plan.asksForChange(transfer.item) else { throw TransferError.notAsked }
             attempt.result.outcome = .unchanged
-            attempt.result.file = transfer.path?.text
+            if look.modified != nil { attempt.result.file = transfer.path?.text }
         } else if status >= 400 {
+            // The file has become shorter than what there is of it.
+            if status == 416, look.resumption != nil { throw TransferError.wrongRange }
             try await refuse(response, status, look, &attempt)
         } else {
+            if status == 206, !run.plan.asksForPart(transfer.item) {
+                try Self.checkRange(of: response, look.resumption)
+            }
             try await store(response, transfer, look, &attempt)
         }
         attempt.result.timings = await response.timings
@@ -143,16 +162,17 @@ struct FetchWorker: Sendable {
         attempt.result.failure = FetchResult.Failure(code: "status", message: "The server answered \(status).")
         attempt.isTransient = RetryRule.isTransient(status)
         if attempt.isTransient { attempt.asked = RetryRule.wait(of: response) }
-        if status == 416, let file = look.file {
-            // The file has become shorter than what there is of it.
-            try await files.run { file.discard() }
-            attempt.isTransient = true
-        }
         if run.plan.printsBody, !attempt.isTransient { return try await store(response, nil, look, &attempt) }
         guard (response.contentLength ?? 0) <= Self.discardLimit else { return }
-        for try await piece in response.body {
-            attempt.result.bytes += piece.count
-            if attempt.result.bytes > Self.discardLimit { return }
+        do {
+            try await withTimeout(Self.discardTime) {
+                for try await piece in response.body {
+                    attempt.result.bytes += piece.count
+                    if attempt.result.bytes > Self.discardLimit { return }
+                }
+            }
+        } catch is TimeoutError {
+            // Only the connection is lost.
         }
     }
 
@@ -173,6 +193,7 @@ struct FetchWorker: Sendable {
             try sink.check(length: response.contentLength)
             try await sink.begin()
             try await read(response, into: &sink, host: transfer?.host ?? "")
+            if let size = look.expectedSize(of: response), sink.count != size { throw TransferError.wrongRange }
             let stored = try await sink.finish()
             attempt.result.bytes = sink.count
             attempt.result.file = stored.file
@@ -223,13 +244,19 @@ struct FetchWorker: Sendable {
         var resumption: PartialFile.Resumption?
         /// Of the complete file.
         var modified: Int64?
+
+        /// How large the whole has to be when its rest has come; nil if it comes as a whole.
+        func expectedSize(of response: ClientResponse) -> Int? {
+            guard resumption != nil, response.status.code == 206 else { return nil }
+            return response.headers[.contentRange].flatMap { ContentRange($0) }?.range?.upperBound
+        }
     }
 
     private func look(_ transfer: Transfer) async throws -> Look {
         let plan = run.plan
         guard let storage = plan.storage, let path = transfer.path else { return Look() }
         let item = transfer.item
-        let resumes = plan.continues && storage.staging.hasLeftover(item.number)
+        let resumes = storage.staging.hasLeftover(item.number) && plan.continues(item)
         guard resumes || plan.ifModified, plan.method(of: item) == .get else { return Look() }
         return try await files.run {
             var look = Look()
@@ -259,10 +286,12 @@ struct FetchWorker: Sendable {
         _ response: ClientResponse,
         _ look: Look
     ) throws -> BodySink.Target? {
-        guard let storage = run.plan.storage, let path = transfer.path else { return nil }
+        // An answer to HEAD has no body to be stored in the place of the file.
+        guard let storage = run.plan.storage, let path = transfer.path, run.plan.method(of: transfer.item) != .head
+        else { return nil }
         var target = BodySink.Target(storage: storage, path: path, item: transfer.item)
         target.modified = response.lastModified.map { Int64($0.secondsSince1970) }
-        if run.plan.continues, RetryRule.isIdempotent(run.plan.method(of: transfer.item)) {
+        if run.plan.continues(transfer.item) {
             let fields = response.headers
             target.validator = PartialValidator(
                 etag: fields[.eTag],
@@ -271,18 +300,24 @@ struct FetchWorker: Sendable {
             )
         }
         guard response.status.code == 206, let resumption = look.resumption else { return target }
-        guard Self.rangeStart(response.headers[.contentRange]) == resumption.offset else {
-            throw TransferError.wrongRange
-        }
         target.offset = resumption.offset
         target.validator = resumption.validator
         return target
     }
 
-    /// Of `bytes 100-199/200`.
-    static func rangeStart(_ field: String?) -> Int? {
-        guard let field, field.lowercased().hasPrefix("bytes ") else { return nil }
-        let range = field.dropFirst("bytes ".count).drop { $0 == " " }
-        return Int(range.prefix { $0 != "-" })
+    /// Whether an answer of 206 is the rest that was asked for, all of it, and of the same body: what is there is not to be completed with
+    /// anything else, nor is a part to be taken for the whole.
+    private static func checkRange(of response: ClientResponse, _ resumption: PartialFile.Resumption?) throws {
+        let fields = response.headers
+        guard let resumption,
+            isRest(fields[.contentRange], from: resumption.offset),
+            !resumption.validator.disagrees(etag: fields[.eTag], lastModified: fields[.lastModified])
+        else { throw TransferError.wrongRange }
+    }
+
+    /// Whether it is of `bytes 100-199/200`, for 100.
+    static func isRest(_ field: String?, from offset: Int) -> Bool {
+        guard let field, let part = ContentRange(field), let range = part.range else { return false }
+        return range.lowerBound == offset && range.upperBound == part.size ?? range.upperBound
     }
 }

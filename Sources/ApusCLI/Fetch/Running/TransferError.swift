@@ -28,6 +28,11 @@ struct TransferError: Error {
         message: "The server sent another part of the file than was asked for.",
         isRetryable: true
     )
+
+    static let notAsked = TransferError(
+        code: "status",
+        message: "The server answered 304 to a request that was not conditional."
+    )
 }
 
 /// What an error means for a transfer.
@@ -44,7 +49,7 @@ struct FailureVerdict {
         case var error as ClientError:
             // Whoever shows it shows the URL beside it.
             error.url = nil
-            failure = FetchResult.Failure(code: "\(error.code)", message: "\(error)")
+            failure = FetchResult.Failure(code: "\(error.code)", message: SettingNames.replaced(in: "\(error)"))
             isTransient = Self.transient.contains(error.code)
             wasSent = !Self.unsent.contains(error.code)
             host = Self.silent.contains(error.code) ? .silent : .unknown

@@ -14,22 +14,42 @@ import Apus
 /// gets its number without need; a million names have such a pair once in 500 runs.
 struct StorageNames {
     private let tree: Bool
+    /// Names of the run's own files in the folder, and their options.
+    private let reserved: [String: String]
     private var taken = NameSet()
     /// Whose folders are known: the item before is mostly from the same.
     private var lastFolders: [String] = []
 
-    init(tree: Bool) { self.tree = tree }
+    init(tree: Bool, reserved: [String: String] = [:]) {
+        self.tree = tree
+        self.reserved = reserved
+    }
 
     /// - Returns: the name, or why what the item asks for is refused.
     mutating func assign(_ item: FetchItem) -> Result<StoragePath, StorageError> {
         do {
             let path = try item.output.map { try StoragePath(output: $0) } ?? StoragePath(item.uri, tree: tree)
-            return .success(assign(path, number: item.number))
+            let assigned = assign(path, number: item.number)
+            // Refused, not renamed: which files a run writes must not change the names of bodies.
+            if !reserved.isEmpty, let option = owner(of: assigned) {
+                return .failure(.refused("\(assigned.text) would take the place of the run's own file (\(option))"))
+            }
+            return .success(assigned)
         } catch let error as StorageError {
             return .failure(error)
         } catch {
             return .failure(.refused("\(error)"))
         }
+    }
+
+    /// The option of the run's own file whose place this would take, as a file or as a folder.
+    private func owner(of path: StoragePath) -> String? {
+        var name = ""
+        for part in path.names {
+            name += name.isEmpty ? part : "/" + part
+            if let option = reserved[name] { return option }
+        }
+        return nil
     }
 
     private mutating func assign(_ path: StoragePath, number: Int) -> StoragePath {

@@ -155,7 +155,9 @@ struct Summary: Sendable {
         switch ending {
         case .complete: return []
         case .interrupted: text = "Interrupted"
-        case .stopped(let reason): text = "Stopped: \(Format.harmless(reason))"
+        case .stopped(let reason):
+            // The full stop comes at the end of the line.
+            text = "Stopped: \(Format.harmless(reason.hasSuffix(".") ? String(reason.dropLast()) : reason))"
         }
         if let left = snapshot.left {
             text += "\(text.hasSuffix(".") ? "" : ",") \(left.isExact ? "" : "about ")\(Format.number(left.count)) left"
