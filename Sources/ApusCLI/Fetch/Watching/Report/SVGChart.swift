@@ -2,7 +2,7 @@
 struct SVGChart {
     var width: Double
     var height: Double
-    var left = 58.0
+    var left = 68.0
     var right = 10.0
     var top = 10.0
     var bottom = 24.0
