@@ -179,4 +179,22 @@ import Testing
         #expect(throws: (any Error).self) { try BenchRequestOptions.parse(["--header", "a: b\u{1}"]).parsedHeaders() }
         #expect(throws: (any Error).self) { try BenchRequestOptions.parse(["--method", "no method"]).parsedMethod() }
     }
+
+    @Test func whatWasDueAndNotSentIsCountedAtOnceHoweverMuchItIs() async throws {
+        let (turns, unsent): ([BenchSchedule.Turn], Int) = try await withVirtualTime {
+            let statistics = RunStatistics(clock: .started())
+            let progress = BenchProgress()
+            let start = try #require(EventLoop.current).clock.now
+            let schedule = BenchSchedule(.time(.seconds(3_600)), 1e7, start: start, progress)
+            let late = start.advanced(by: .seconds(3_600))
+            let turns = [
+                schedule.next(start, statistics), schedule.next(late, statistics), schedule.next(late, statistics),
+            ]
+            return (turns, progress.unsent.load(ordering: .relaxed))
+        }
+        #expect(turns == [turns[0], .over, .over])
+        #expect(turns[0] != .over)
+        // All but the first.
+        #expect(unsent == 36_000_000_000 - 1)
+    }
 }

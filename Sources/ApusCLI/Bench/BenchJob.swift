@@ -145,28 +145,28 @@ struct BenchSchedule: Sendable {
     }
 
     func next(_ now: LoopClock.Instant, _ statistics: RunStatistics) -> Turn {
-        while true {
-            let number = progress.taken.wrappingAdd(1, ordering: .relaxed).oldValue
-            let due = rate.map { start.advanced(by: .seconds(Double(number) / $0)) }
-            if case .requests(let count) = limit {
-                guard number < count else { return .over }
-                return due.map { .at($0) } ?? .now
-            }
-            guard case .time(let time) = limit else { return .over }
-            let end = start.advanced(by: time)
-            guard due ?? now < end else { return .over }
-            if now >= end {
-                // It was due, and nobody was free.
-                progress.unsent.wrappingAdd(1, ordering: .relaxed)
-                continue
-            }
-            // For the view, which thinks in items.
-            if number % 64 == 63 {
-                let passed = max(0.001, start.duration(to: now).inSeconds / time.inSeconds)
-                let total = rate.map { $0 * time.inSeconds } ?? Double(number) / passed
-                statistics.setTotal(Int(min(total, 1e15)), isExact: false)
-            }
+        let number = progress.taken.wrappingAdd(1, ordering: .relaxed).oldValue
+        let due = rate.map { start.advanced(by: .seconds(Double(number) / $0)) }
+        if case .requests(let count) = limit {
+            guard number < count else { return .over }
             return due.map { .at($0) } ?? .now
         }
+        guard case .time(let time) = limit else { return .over }
+        let end = start.advanced(by: time)
+        guard due ?? now < end else { return .over }
+        if now >= end {
+            // What is left was due, and nobody was free: all at once, since at a high rate it may be billions.
+            let total = rate.map { Int(min(($0 * time.inSeconds).rounded(.up), 1e15)) } ?? 0
+            progress.unsent.wrappingAdd(max(1, total - number), ordering: .relaxed)
+            progress.taken.store(max(total, number + 1), ordering: .relaxed)
+            return .over
+        }
+        // For the view, which thinks in items.
+        if number % 64 == 63 {
+            let passed = max(0.001, start.duration(to: now).inSeconds / time.inSeconds)
+            let total = rate.map { $0 * time.inSeconds } ?? Double(number) / passed
+            statistics.setTotal(Int(min(total, 1e15)), isExact: false)
+        }
+        return due.map { .at($0) } ?? .now
     }
 }

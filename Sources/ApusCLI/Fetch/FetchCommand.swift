@@ -71,14 +71,27 @@ struct FetchCommand: ParsableCommand {
         // A file that may not become larger is an error of `write` too.
         signal(SIGXFSZ, SIG_IGN)
         Termination.install()
-        DescriptorLimit.raise()
         let session: FetchSession
         do {
-            session = try FetchSession(self)
+            session = try FetchSession(fitted())
         } catch {
             StandardError.complain(Format.harmless("\(error)"))
             throw ExitCode(ExitStatus.usage)
         }
         try session.run()
+    }
+
+    /// With as many URLs at a time as the descriptors allow: beyond that each would fail for want of one.
+    private func fitted() -> FetchCommand {
+        let allowed = DescriptorLimit.raise()
+        // A connection, a second one that is being opened for it; and a file.
+        let room = DescriptorLimit.room(in: allowed, each: storing.output == nil ? 2 : 3)
+        guard room < pace.concurrency else { return self }
+        StandardError.complain(
+            "only \(allowed) descriptors are allowed (ulimit -n), so \(room) of --concurrency \(pace.concurrency) go at a time"
+        )
+        var command = self
+        command.pace.concurrency = room
+        return command
     }
 }

@@ -43,14 +43,16 @@ final class ApusProcess: Sendable {
     ///   - folder: where it works; its output goes to files there.
     ///   - environment: beside nothing else but PATH and HOME.
     ///   - blocks: the largest file that it may write, in units of 512 bytes.
+    ///   - descriptors: how many it may have.
     convenience init(
         _ arguments: [String],
         input: [UInt8]? = nil,
         folder: String,
         environment: [String: String] = [:],
-        blocks: Int? = nil
+        blocks: Int? = nil,
+        descriptors: Int? = nil
     ) throws {
-        let limit = blocks.map { "ulimit -f \($0); " } ?? ""
+        let limit = (blocks.map { "ulimit -f \($0); " } ?? "") + (descriptors.map { "ulimit -n \($0); " } ?? "")
         try self.init(
             script: "\(limit)exec \"$0\" \"$@\"",
             [Self.path] + arguments,
@@ -142,14 +144,16 @@ struct FetchBench: Sendable {
         _ arguments: String...,
         input: String? = nil,
         environment: [String: String] = [:],
-        blocks: Int? = nil
+        blocks: Int? = nil,
+        descriptors: Int? = nil
     ) async throws -> ApusProcess.Outcome {
         let process = try ApusProcess(
             ["fetch"] + arguments,
             input: input.map { Array($0.utf8) },
             folder: folder,
             environment: environment,
-            blocks: blocks
+            blocks: blocks,
+            descriptors: descriptors
         )
         return try await process.wait()
     }

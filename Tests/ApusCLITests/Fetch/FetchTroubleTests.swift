@@ -30,6 +30,30 @@ struct FetchTroubleTests {
         }
     }
 
+    @Test func fewDescriptorsMeanFewURLsAtATimeAndNoFailures() async throws {
+        try await withBench { bench in
+            try await TestServer.with({ .text($0.path) }) { server in
+                let run = try await bench.fetch(
+                    "-o",
+                    "out",
+                    "-c",
+                    "200",
+                    "--per-host",
+                    "200",
+                    server.url("/{1..300}"),
+                    descriptors: 64
+                )
+                #expect(run.code == 0)
+                #expect(bench.files("out").count == 300)
+                #expect(
+                    run.errors.contains(
+                        "only 64 descriptors are allowed (ulimit -n), so 5 of --concurrency 200 go at a time"
+                    )
+                )
+            }
+        }
+    }
+
     @Test func aReportThatTakesNoMoreDoesNotEndTheRun() async throws {
         try await withBench { bench in
             try await TestServer.with({ .text($0.path) }) { server in
