@@ -18,4 +18,21 @@ enum Files {
         }
         return renameat(folder, name, folder, newName)
     }
+
+    /// Takes the lock of a file, and waits a moment for it: a run that was killed has its own until the kernel has put the process away,
+    /// which is some time after `kill` has returned, and whoever goes on with it at once should not be told that it still runs.
+    ///
+    /// - Returns: false with `errno` as of flock(2): EWOULDBLOCK if somebody has it.
+    static func lock(_ descriptor: Int32) -> Bool {
+        for attempt in 0...lockAttempts {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+            guard errno == EWOULDBLOCK, attempt < lockAttempts else { return false }
+            usleep(lockPause)
+        }
+        return false
+    }
+
+    /// 0.3 s in all.
+    private static let lockAttempts = 30
+    private static let lockPause: UInt32 = 10_000
 }

@@ -86,7 +86,7 @@ struct StateFile {
         guard fstat(descriptor, &own) == 0 else { throw StateError("cannot open \(path)", errno: errno) }
         guard own.st_mode & S_IFMT == S_IFREG else { throw StateError(.notAState, "\(path) is no file") }
         guard own.st_uid == geteuid() else { throw StateError(.notAState, "\(path) is another user's file") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard Files.lock(descriptor) else {
             guard errno == EWOULDBLOCK else { throw StateError("cannot lock \(path)", errno: errno) }
             throw StateError(.inUse, "\(path) is in use by another run")
         }

@@ -45,7 +45,7 @@ final class StagingFolder: Sendable {
             guard fstat(folder.descriptor, &own) == 0, own.st_uid == geteuid() else {
                 throw StorageError("cannot use \(name), which is another user's", EPERM)
             }
-            guard flock(folder.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            guard Files.lock(folder.descriptor) else {
                 if errno == EWOULDBLOCK { return nil }
                 throw StorageError("cannot lock \(name)", errno)
             }
