@@ -210,6 +210,7 @@ struct FetchRequestTests {
         }
     }
 
+    #if TLS
     @Test func serversAreCheckedAsTheTLSOptionsSay() async throws {
         try await withBench { bench in
             let authority = try TestCertificateAuthority()
@@ -259,4 +260,5 @@ struct FetchRequestTests {
             }
         }
     }
+    #endif
 }
