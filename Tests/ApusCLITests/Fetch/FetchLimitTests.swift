@@ -6,45 +6,29 @@ import Testing
 
 /// How many at a time, how long, how often: options of the real command.
 struct FetchLimitTests {
-    @Test func noMoreThanTheConcurrencyAreFetchedAtATime() async throws {
-        try await withBench { bench in
-            let counter = Counter()
-            let isFull = AsyncEvent()
-            let handler: HTTPServer.Handler = { request in
-                defer { counter.leave() }
-                // The first one alone, as its host is not known yet; then three meet, or the run stands still.
-                if counter.add() > 1 {
-                    if counter.peak == 3 { isFull.set() }
-                    try await isFull.wait()
-                }
-                return .text("x")
-            }
-            try await TestServer.with(handler) { server in
-                let run = try await bench.fetch("-c", "3", "-o", "out", server.url("/{1..40}"))
-                #expect(run.code == 0)
-                #expect(counter.total == 40)
-                #expect(counter.peak == 3)
-            }
-        }
-    }
+    @Test func noMoreThanTheConcurrencyAreFetchedAtATime() async throws { try await atMost(3, "-c", "3") }
 
-    @Test func aServerGetsNoMoreThanPerHost() async throws {
+    @Test func aServerGetsNoMoreThanPerHost() async throws { try await atMost(2, "--per-host", "2") }
+
+    /// With an option and its value, so many of 40 are fetched at a time: not more, and not fewer.
+    private func atMost(_ limit: Int, _ option: String, _ value: String) async throws {
         try await withBench { bench in
             let counter = Counter()
             let isFull = AsyncEvent()
             let handler: HTTPServer.Handler = { request in
                 defer { counter.leave() }
+                // The first one alone, as its host is not known yet; then so many meet, or the run stands still.
                 if counter.add() > 1 {
-                    if counter.peak == 2 { isFull.set() }
+                    if counter.peak == limit { isFull.set() }
                     try await isFull.wait()
                 }
                 return .text("x")
             }
             try await TestServer.with(handler) { server in
-                let run = try await bench.fetch("--per-host", "2", "-o", "out", server.url("/{1..40}"))
+                let run = try await bench.fetch(option, value, "-o", "out", server.url("/{1..40}"))
                 #expect(run.code == 0)
                 #expect(counter.total == 40)
-                #expect(counter.peak == 2)
+                #expect(counter.peak == limit)
             }
         }
     }

@@ -214,7 +214,7 @@ struct TransferScheduleTests {
     /// Hosts that answer, are silent, ask for pauses; URLs that are tried again: in the end each had its end, and nothing is left.
     @Test(arguments: 1...20)
     func nothingIsLostOrTakenTwice(seed: Int) throws {
-        var random = SeededGenerator(seed: UInt64(seed))
+        var random = SplitMix(seed: UInt64(seed))
         var schedule = schedule(concurrency: 7, perHost: 3, rate: seed % 2 == 0 ? 1_000 : nil)
         var now: Int64 = 0
         var running: [Transfer] = []
@@ -254,20 +254,5 @@ struct TransferScheduleTests {
         }
         #expect(ended.values.allSatisfy { $0 == 1 })
         #expect(schedule.isEmpty)
-    }
-}
-
-/// The same numbers for the same seed (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
