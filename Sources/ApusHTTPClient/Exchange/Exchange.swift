@@ -28,10 +28,9 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
     let options: RequestOptionsBox?
     /// How the body is sent, if it is more than a small piece of memory.
     let uploadPlan: UploadPlan?
-    let timeouts: Timeouts
+    /// The request's own timeouts.
+    let statedTimeouts: TimeoutsBox?
     let limits: StageLimits
-    /// Whether the request has timeouts of its own.
-    let statesTimeouts: Bool
     /// Whether the automatic `Accept-Encoding` would ask for what nobody undoes, or for parts (RFC 9110 §14) of a coded body.
     let omitsAcceptEncoding: Bool
     let redirects: RedirectPolicy
@@ -68,7 +67,7 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
         uri: URI,
         fields: HTTPFields,
         body: RequestBody?,
-        timeouts: Timeouts?,
+        timeouts: TimeoutsBox?,
         redirects: RedirectPolicy?,
         options: RequestOptionsBox? = nil,
         uploadPlan: UploadPlan? = nil
@@ -89,11 +88,10 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
             ownFields = fields
             self.uploadPlan = nil
         }
-        statesTimeouts = timeouts != nil
         omitsAcceptEncoding =
             options?.options.decompress == false || !fields.isEmpty && fields.contains { $0.name == .range }
-        self.timeouts = timeouts ?? core.configuration.timeouts
-        limits = timeouts.map { StageLimits($0) } ?? core.defaultLimits
+        statedTimeouts = timeouts
+        limits = timeouts.map { StageLimits($0.timeouts) } ?? core.defaultLimits
         self.redirects = redirects ?? core.configuration.redirects
         authenticates = core.authenticates
         hasMiddleware = options?.options.hasMiddleware(core) ?? core.hasMiddleware
@@ -108,6 +106,9 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
         redirectCount = previous.redirectCount
         observation = previous.observation
     }
+
+    /// The request's timeouts, or the session's.
+    var timeouts: Timeouts { statedTimeouts?.timeouts ?? core.configuration.timeouts }
 
     /// Bodies up to this go out in one piece with their head: copying is cheaper than a second system call.
     static let smallBodySize = 64 * 1024

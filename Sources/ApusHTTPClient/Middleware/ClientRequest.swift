@@ -92,7 +92,7 @@ public struct ClientRequest: Sendable {
             uri: uri.withoutUserinfo,
             fields: fields,
             body: body,
-            timeouts: replacesTimeouts || exchange.statesTimeouts ? timeouts : nil,
+            timeouts: replacesTimeouts ? TimeoutsBox(timeouts) : exchange.statedTimeouts,
             redirects: exchange.redirects,
             options: replacesOptions ? RequestOptionsBox(options) : exchange.options,
             uploadPlan: replacesBody ? nil : exchange.uploadPlan

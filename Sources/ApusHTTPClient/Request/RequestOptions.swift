@@ -105,11 +105,12 @@ final class RequestOptionsBox: Sendable {
         hasProxy = options.proxy != nil
     }
 
-    /// The same with other cookies.
-    convenience init(_ options: RequestOptions?, cookies: RequestCookies) {
+    /// The options, or none, with other cookies if there are any.
+    @inline(never)
+    static func of(_ options: RequestOptions?, _ cookies: RequestCookies?) -> RequestOptionsBox {
         var options = options ?? RequestOptions()
-        options.cookies = cookies
-        self.init(options)
+        if let cookies { options.cookies = cookies }
+        return RequestOptionsBox(options)
     }
 
     func omits(_ name: HTTPField.Name) -> Bool { options.omittedHeaders.contains(name) }

@@ -72,7 +72,9 @@ public struct ResponseEvents: AsyncSequence, Sendable {
                     "The body is \(type?.essence ?? "of no stated type"), not text/event-stream (status \(response.head.statusCode))."
                 )
             }
-            if !response.storage.exchange.statesTimeouts { response.storage.stream?.perform { $0.waitsWithoutLimit() } }
+            if response.storage.exchange.statedTimeouts == nil {
+                response.storage.stream?.perform { $0.waitsWithoutLimit() }
+            }
         }
     }
 

@@ -218,7 +218,7 @@ public final class ClientSession: Sendable {
         _ params: KeyValuePairs<String, String>,
         _ headers: some RequestFields,
         _ cookies: RequestCookies?,
-        _ body: RequestBody?,
+        _ body: consuming RequestBody?,
         _ auth: Authentication?,
         _ timeouts: Timeouts?,
         _ redirects: RedirectPolicy?,
@@ -234,12 +234,13 @@ public final class ClientSession: Sendable {
         let exchange = Exchange(
             core: core,
             method: method,
-            uri: uri,
-            fields: fields,
-            body: body,
-            timeouts: timeouts,
+            uri: consume uri,
+            fields: consume fields,
+            body: consume body,
+            // Asked first: copying an optional of such a size costs as much as some of the rest, even if it is nil.
+            timeouts: timeouts == nil ? nil : timeouts.map { TimeoutsBox($0) },
             redirects: redirects,
-            options: cookies.map { RequestOptionsBox(options, cookies: $0) } ?? options.map { RequestOptionsBox($0) }
+            options: cookies == nil && options == nil ? nil : RequestOptionsBox.of(options, cookies)
         )
         if let authentication { exchange.authentication = authentication }
         if isClosed.load(ordering: .relaxed) { throw core.sessionClosed(exchange) }

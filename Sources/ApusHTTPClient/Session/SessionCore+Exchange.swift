@@ -172,7 +172,7 @@ extension SessionCore {
             uri: step.uri.withoutUserinfo,
             fields: fields,
             body: step.keepsBody ? exchange.body : nil,
-            timeouts: exchange.timeouts,
+            timeouts: exchange.statedTimeouts,
             redirects: exchange.redirects,
             options: exchange.options,
             uploadPlan: step.keepsBody ? exchange.uploadPlan : nil
@@ -326,7 +326,7 @@ extension SessionCore {
 
     /// Makes the response; if the whole body is there already, the connection goes back at once.
     func assemble(
-        _ head: HTTP1ResponseHead,
+        _ head: consuming HTTP1ResponseHead,
         _ exchange: Exchange,
         on connection: ClientConnection
     ) throws -> ClientResponse {
@@ -337,7 +337,7 @@ extension SessionCore {
         exchange.moments.head = loop.now
         exchange.moments.isFirst = connection.uses == 1
         if head.hasSetCookie { storeCookies(head, exchange) }
-        let plan = head.hasContentEncoding && exchange.decompresses ? ContentPlan(head) : nil
+        let plan = head.hasContentEncoding && exchange.decompresses ? ContentPlan(copy head) : nil
         while true {
             switch try http.pointee.next() {
             case .data(let data):
@@ -349,10 +349,12 @@ extension SessionCore {
             case .end(let trailers):
                 finished(connection, isReusable: true)
                 if !buffered.isEmpty { exchange.tell { $0.responseBodyReceived($1, byteCount: buffered.count) } }
-                return ClientResponse(ResponseStorage(head, exchange, complete: buffered, trailers: trailers, plan))
+                return ClientResponse(
+                    ResponseStorage(consume head, exchange, complete: buffered, trailers: trailers, plan)
+                )
             case .needData:
                 let stream = BodyStream(connection: connection, first: buffered, exchange, plan)
-                return ClientResponse(ResponseStorage(head, exchange, stream: stream))
+                return ClientResponse(ResponseStorage(consume head, exchange, stream: stream))
             case .upgraded, .closed, .paused, .request, .informational, .response:
                 throw exchange.error(
                     .malformedResponse,

@@ -21,3 +21,10 @@ public struct Timeouts: Sendable, Hashable {
         return timeouts
     }
 }
+
+/// Timeouts behind a reference: most requests have none of their own, and an exchange should not be larger for the others.
+final class TimeoutsBox: Sendable {
+    let timeouts: Timeouts
+
+    init(_ timeouts: Timeouts) { self.timeouts = timeouts }
+}

@@ -59,13 +59,14 @@ extension HTTP1Connection {
     ) throws(HTTP1Error) {
         try checkMayRequest(body)
         // A URI has nothing that a target may not have, unless it has no path.
-        guard !uri.targetRange.isEmpty else {
+        let range = uri.targetRange
+        guard !range.isEmpty else {
             throw HTTP1Error(.invalidTarget, "the request target is empty: the URI has no path (RFC 9112 §3.2)")
         }
         let before = (client: client, count: written.count)
         try move(.client, .request)
         URI.withBytes(uri.text) { text in
-            let target = UnsafeRawBufferPointer(rebasing: text[uri.targetRange])
+            let target = UnsafeRawBufferPointer(rebasing: text[range])
             written.appendRequest(method: method.rawValue, target: target, prepared: prepared)
         }
         try finishRequest(method, prepared, fields, body, before)

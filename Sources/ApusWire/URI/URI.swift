@@ -123,17 +123,15 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
         withBytes(left) { mine in
             withBytes(right) { theirs in
                 guard let mine = mine.baseAddress, let theirs = theirs.baseAddress else { return false }
+                guard count >= 8 else { return (0..<count).allSatisfy { mine[$0] == theirs[$0] } }
+                // Words, the last one overlapping.
                 var index = 0
-                while index &+ 8 <= count {
+                while true {
                     let left = mine.loadUnaligned(fromByteOffset: index, as: UInt64.self)
                     if left != theirs.loadUnaligned(fromByteOffset: index, as: UInt64.self) { return false }
-                    index &+= 8
+                    if index == count &- 8 { return true }
+                    index = min(index &+ 8, count &- 8)
                 }
-                while index < count {
-                    if mine[index] != theirs[index] { return false }
-                    index &+= 1
-                }
-                return true
             }
         }
     }
@@ -207,7 +205,9 @@ public struct URI: Sendable, Hashable, CustomStringConvertible {
 
     @inline(__always)
     static func withBytes<Value>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Value) -> Value {
-        var copy = text  // Shares its memory; `withUTF8` is mutating only for strings that come from elsewhere.
+        if let value = text.utf8.withContiguousStorageIfAvailable({ body(UnsafeRawBufferPointer($0)) }) { return value }
+        // A string that came from elsewhere, such as by way of NSString.
+        var copy = text
         return copy.withUTF8 { body(UnsafeRawBufferPointer($0)) }
     }
 
