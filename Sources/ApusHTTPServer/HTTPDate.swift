@@ -5,10 +5,13 @@ struct HTTPDate {
     private var second = -1
     private var text = ""
 
-    /// The current time, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-    mutating func now() -> String {
-        let current = time(nil)
-        if current == second { return text }
+    /// The current time, such as `Sun, 06 Nov 1994 08:49:37 GMT`, and the nanoseconds until the next second begins.
+    mutating func now() -> (text: String, remaining: Int64) {
+        var precise = timespec()
+        clock_gettime(CLOCK_REALTIME, &precise)
+        let remaining = 1_000_000_000 - Int64(precise.tv_nsec)
+        let current = precise.tv_sec
+        if current == second { return (text, remaining) }
         second = current
         var moment = current
         var parts = tm()
@@ -19,6 +22,6 @@ struct HTTPDate {
         text =
             "\(days[Int(parts.tm_wday) % 7]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon) % 12]) "
             + "\(parts.tm_year + 1900) \(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
-        return text
+        return (text, remaining)
     }
 }

@@ -18,11 +18,8 @@ final class ServerConnection {
     private let descriptor: Descriptor
     private let http: UnsafeMutablePointer<HTTP1Connection>
     private let remoteAddress: SocketAddress?
-    private var date = HTTPDate()
     /// Which request this is: what belongs to an earlier one is refused.
     private var cycle = 0
-    /// What `receiveRequest` has found.
-    private var request: HTTP1RequestHead?
     private var isIdle = true
     /// Whether a byte of the next request has come.
     private var hasBegun = false
@@ -64,13 +61,39 @@ final class ServerConnection {
                     deadline: deadline
                 )
             }
-            while try await receiveRequest(), let head = request {
-                request = nil
-                isIdle = false
-                await loop.yieldIfSliceIsOver()
-                try await answer(head)
-                guard try await prepareForNext() else { break }
-                isIdle = true
+            // One for all requests: what a handler keeps of one is refused by its number.
+            let bound = LoopBound(self, on: loop)
+            beginWaiting()
+            // One function, and nothing in it that is called with `await` unless it waits: each such call costs some 200 instructions.
+            // A request of which something has come is still served when the server shuts down.
+            requests: while hasBegun || !core.isShuttingDown {
+                switch try parseRequest() {
+                case .closed: break requests
+                case .incomplete:
+                    let outcome = await descriptor.waitReadable(deadline: headDeadline)
+                    if !hasBegun, outcome == .timedOut || outcome == .closed { break requests }
+                    // Without the comparison the 6.3.1 compiler crashes here in release builds, splitting the coroutine.
+                    if outcome != .ready { try check(outcome, "The client sent no complete request head in time.") }
+                    try receive()
+                case .found(let head):
+                    if loop.sliceIsOver { await Task.yield() }
+                    let request = begin(head, bound)
+                    var response: ServerResponse
+                    if http.pointee.wantsTunnel {
+                        response = refuseTunnel()
+                    } else {
+                        do {
+                            response = try await core.handler(request)
+                        } catch {
+                            response = try self.response(to: error, request)
+                        }
+                    }
+                    if try !answerNow(response, request) { try await answer(response, request) }
+                    if try !beginNext() {
+                        guard try await prepareForNext() else { break requests }
+                    }
+                    beginWaiting()
+                }
             }
             try await finish()
         } catch let error as HTTP1Error where error.isPeerFault && !hasAnswered {
@@ -82,37 +105,24 @@ final class ServerConnection {
         }
     }
 
-    /// Waits for the next request's head, and puts it into `request`. Returns false if the client closed, or sent nothing for too
-    /// long.
-    private func receiveRequest() async throws -> Bool {
-        if core.isShuttingDown { return false }
-        // Nothing has come yet: the time without a request. From the first byte on: the time for the head.
-        headDeadline = loop.deadline(after: core.configuration.keepAliveTimeout)
+    /// A connection without a request has ``HTTPServer/Configuration/keepAliveTimeout`` for its first byte.
+    private func beginWaiting() {
+        headDeadline = loop.currentTime().addingClamped(core.keepAliveNanoseconds)
         hasBegun = false
         hasAnswered = false
-        while true {
-            switch try parseRequest() {
-            case .found: return true
-            case .closed: return false
-            case .incomplete: break
-            }
-            let outcome = await descriptor.waitReadable(deadline: headDeadline)
-            if !hasBegun, outcome == .timedOut || outcome == .closed { return false }
-            // Without the comparison the 6.3.1 compiler crashes here in release builds, splitting the coroutine.
-            if outcome != .ready { try check(outcome, "The client sent no complete request head in time.") }
-            try receive()
-        }
+        isIdle = true
     }
 
     private enum Parsed {
-        case found, closed, incomplete
+        case found(HTTP1RequestHead)
+        case closed, incomplete
     }
 
     private func parseRequest() throws -> Parsed {
+        if !http.pointee.hasInput { return .incomplete }
+        if let head = try http.pointee.nextRequestHead() { return .found(head) }
         switch try http.pointee.next() {
-        case .request(let head):
-            request = head
-            return .found
+        case .request(let head): return .found(head)
         case .closed: return .closed
         case .needData: break
         case .response, .informational, .data, .end, .paused, .upgraded:
@@ -126,48 +136,69 @@ final class ServerConnection {
         return .incomplete
     }
 
-    private func answer(_ head: HTTP1RequestHead) async throws {
+    private func begin(_ head: consuming HTTP1RequestHead, _ bound: LoopBound<ServerConnection>) -> ServerRequest {
+        isIdle = false
         cycle += 1
-        hasAnswered = false
         mustAnnounceContinue = head.expectsContinue
-        let bound = LoopBound(self, on: loop)
-        let request = ServerRequest(
-            head,
-            body: ServerRequestBody(bound, cycle: cycle),
-            remoteAddress: remoteAddress
-        )
-        var response: ServerResponse
-        // RFC 9110 §9.3.6: a tunnel, which only a proxy makes. A handler that does not know it would answer 2xx and mean a page.
-        guard head.method != .connect else {
+        http.pointee.endEmptyBody()
+        return ServerRequest(head, body: ServerRequestBody(bound, cycle: cycle), remoteAddress: remoteAddress)
+    }
+
+    /// RFC 9110 §9.3.6: a tunnel, which only a proxy makes. A handler that does not know it would answer 2xx and mean a page.
+    private func refuseTunnel() -> ServerResponse {
+        mustClose = true
+        return .text("CONNECT is not supported here\n", status: .notImplemented)
+    }
+
+    /// What the client gets for an error of the handler.
+    ///
+    /// - Throws: `CancellationError` if the connection was told to end.
+    private func response(to error: any Error, _ request: ServerRequest) throws -> ServerResponse {
+        if error is CancellationError, isCancelled { throw error }
+        if let error = error as? ServerError, error.code != .disconnected {
             mustClose = true
-            http.pointee.closeAfterThisMessage()
-            return try await write(.text("CONNECT is not supported here\n", status: .notImplemented))
+            return .text("\(error)\n", status: .named(error.code.status))
         }
-        do {
-            response = try await core.handler(request)
-        } catch is CancellationError where isCancelled {
-            throw CancellationError()
-        } catch let error as ServerError where error.code != .disconnected {
-            response = .text("\(error)\n", status: .named(error.code.status))
-            mustClose = true
-        } catch {
-            // The client is told nothing about the inside.
-            core.configuration.logger.error("The handler of \(head.method) \(request.path) failed: \(error)")
-            response = .text("Internal server error\n", status: .internalServerError)
-        }
+        // The client is told nothing about the inside.
+        core.configuration.logger.error("The handler of \(request.method) \(request.path) failed: \(error)")
+        return .text("Internal server error\n", status: .internalServerError)
+    }
+
+    /// Sends a response, as far as that goes without waiting.
+    ///
+    /// - Returns: whether all of it is out. If not, ``answer(_:_:)`` does the rest.
+    private func answerNow(_ response: ServerResponse, _ request: ServerRequest) throws -> Bool {
         if core.isShuttingDown || mustClose || willNotDrain { http.pointee.closeAfterThisMessage() }
+        do {
+            guard try putSmall(response) else { return false }
+        } catch let error where Self.isOfTheHandler(error) {
+            try replaceResponse(error, request)
+        }
+        return try flushNow()
+    }
+
+    /// Sends what ``answerNow(_:_:)`` has left.
+    @inline(never)
+    private func answer(_ response: ServerResponse, _ request: ServerRequest) async throws {
+        if hasAnswered { return try await flush() }
         do {
             try await write(response)
         } catch let error where Self.isOfTheHandler(error) {
-            core.configuration.logger.error("The response to \(head.method) \(request.path) cannot be sent: \(error)")
-            guard !hasAnswered else {
-                transport.abort()
-                throw error
-            }
-            mustClose = true
-            http.pointee.closeAfterThisMessage()
-            try await write(.text("Internal server error\n", status: .internalServerError))
+            try replaceResponse(error, request)
+            try await flush()
         }
+    }
+
+    /// Puts status 500 in the place of a response that cannot be sent.
+    private func replaceResponse(_ error: any Error, _ request: ServerRequest) throws {
+        core.configuration.logger.error("The response to \(request.method) \(request.path) cannot be sent: \(error)")
+        guard !hasAnswered else {
+            transport.abort()
+            throw error
+        }
+        mustClose = true
+        http.pointee.closeAfterThisMessage()
+        _ = try putSmall(.text("Internal server error\n", status: .internalServerError))
     }
 
     /// A response that HTTP does not allow, or whose body is not as long as it says.
@@ -182,6 +213,13 @@ final class ServerConnection {
         guard http.pointee.remoteState == .sendingBody else { return false }
         // RFC 9110 §10.1.1: after a final status instead of 100 the client may or may not send its body.
         return mustAnnounceContinue || (http.pointee.remainingBodyLength ?? 0) > core.configuration.drainLimit
+    }
+
+    /// Whether the next request can follow at once: most have no body of which something is left.
+    private func beginNext() throws -> Bool {
+        guard !mustClose, http.pointee.canReuse, !core.isShuttingDown else { return false }
+        try http.pointee.startNextCycle()
+        return true
     }
 
     /// Reads what is left of the request's body, within reason. Returns whether another request can follow.
@@ -253,7 +291,7 @@ final class ServerConnection {
                 try await flush()
             }
         }
-        await loop.yieldIfSliceIsOver()
+        if loop.sliceIsOver { await Task.yield() }
         do {
             while true {
                 switch try http.pointee.next() {
@@ -287,7 +325,7 @@ final class ServerConnection {
             throw ServerError(.bodyConsumed, "This writer belongs to a request that was answered.")
         }
         guard !bytes.isEmpty else { return }
-        await loop.yieldIfSliceIsOver()
+        if loop.sliceIsOver { await Task.yield() }
         do {
             if bytes.count <= Self.copiedPiece {
                 try http.pointee.sendData(bytes)
@@ -307,41 +345,65 @@ final class ServerConnection {
         }
     }
 
-    private func write(_ response: ServerResponse) async throws {
-        guard response.status.code >= 200 else {
+    /// Puts a response's head into the output.
+    ///
+    /// - Parameter length: the body's bytes; nil for chunks.
+    /// - Returns: whether such a response can have a body.
+    private func putHead(_ response: borrowing ServerResponse, length: Int?) throws -> Bool {
+        let status = response.status
+        guard status.code >= 200 else {
             throw ServerError(
                 .invalidResponse,
-                "Status \(response.status.code) does not end an exchange: 200 or more is needed."
+                "Status \(status.code) does not end an exchange: 200 or more is needed."
             )
         }
-        var fields = response.headers
-        if fields[.date] == nil { fields[.date] = date.now() }
+        let isStream = if case .stream = response.body { true } else { false }
+        let allowsBody = isStream || status.code != 204
+        try http.pointee.sendResponse(
+            status: status,
+            prepared: core.prepared.lines(for: response, at: loop.now),
+            fields: response.fields,
+            body: !allowsBody ? .none : length.map { .length($0) } ?? .chunked
+        )
+        hasAnswered = true
+        return allowsBody
+    }
+
+    /// Puts a response into the output, all of it, unless its body is streamed or larger than what is copied.
+    private func putSmall(_ response: ServerResponse) throws -> Bool {
         switch response.body {
-        case .bytes(let bytes):
-            let allowsBody = response.status.code >= 200 && response.status.code != 204
-            try http.pointee.sendResponse(
-                status: response.status,
-                prepared: [],
-                fields: fields,
-                body: allowsBody ? .length(bytes.count) : .none
-            )
-            hasAnswered = true
-            guard allowsBody else { break }
-            do {
-                try await writePiece(bytes, cycle)
-            } catch {
-                // As below: the client must see that something is missing.
-                transport.abort()
-                throw error
+        case .text(let text):
+            guard text.utf8.count <= Self.copiedPiece else { return false }
+            let isPut: Void? = try text.utf8.withContiguousStorageIfAvailable {
+                try put(response, UnsafeRawBufferPointer($0))
             }
+            if isPut == nil { try Array(text.utf8).withUnsafeBytes { try put(response, $0) } }
+        case .bytes(let bytes):
+            guard bytes.count <= Self.copiedPiece else { return false }
+            try bytes.withUnsafeBytes { try put(response, $0) }
+        case .stream: return false
+        }
+        return true
+    }
+
+    private func put(_ response: ServerResponse, _ bytes: UnsafeRawBufferPointer) throws {
+        if response.fields.isEmpty, response.status.code == 200, response.status.reasonPhrase == "OK" {
+            let lines = core.prepared.lines(for: response, at: loop.now)
+            if http.pointee.sendUsualResponse(prepared: lines, body: bytes) {
+                hasAnswered = true
+                return
+            }
+        }
+        if try putHead(response, length: bytes.count) { try http.pointee.sendData(bytes) }
+        try http.pointee.sendEnd()
+    }
+
+    private func write(_ response: ServerResponse) async throws {
+        switch response.body {
+        case .text(let text): try await write(response, Array(text.utf8))
+        case .bytes(let bytes): try await write(response, bytes)
         case .stream(let length, let body):
-            try http.pointee.sendResponse(
-                status: response.status,
-                prepared: [],
-                fields: fields,
-                body: length.map { .length($0) } ?? .chunked
-            )
-            hasAnswered = true
+            _ = try putHead(response, length: length)
             try await flush()
             do {
                 try await body(ResponseWriter(connection: LoopBound(self, on: loop), cycle: cycle))
@@ -361,15 +423,29 @@ final class ServerConnection {
         try await flush()
     }
 
+    /// Writes a response with a large body.
+    private func write(_ response: ServerResponse, _ bytes: [UInt8]) async throws {
+        guard try putHead(response, length: bytes.count) else { return }
+        do {
+            try await writePiece(bytes, cycle)
+        } catch {
+            // As with a stream: the client must see that something is missing.
+            transport.abort()
+            throw error
+        }
+    }
+
     private func flush() async throws {
+        while try !flushNow() { try await waitWritable() }
+    }
+
+    /// Sends what is in the output. Returns whether all of it went; if not, there is no room now.
+    private func flushNow() throws -> Bool {
         while true {
             let output = http.pointee.output
-            if output.isEmpty { return }
-            if let count = try transport.send(output) {
-                http.pointee.consumeOutput(count)
-            } else {
-                try await waitWritable()
-            }
+            if output.isEmpty { return true }
+            guard let count = try transport.send(output) else { return false }
+            http.pointee.consumeOutput(count)
         }
     }
 
@@ -378,7 +454,7 @@ final class ServerConnection {
         while sent < bytes.count {
             let count = try bytes.withUnsafeBytes { try transport.send(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
             if let count { sent += count } else { try await waitWritable() }
-            await loop.yieldIfSliceIsOver()
+            if loop.sliceIsOver { await Task.yield() }
         }
     }
 

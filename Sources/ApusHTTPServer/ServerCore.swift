@@ -7,6 +7,8 @@ final class ServerCore {
     let configuration: HTTPServer.Configuration
     let handler: HTTPServer.Handler
     let tls: TLSServerContext?
+    let keepAliveNanoseconds: Int64
+    @exclusivity(unchecked) var prepared = PreparedLines()
     private let listener: ListenerHandle
     private(set) var connections: [ObjectIdentifier: ServerConnection] = [:]
     private(set) var isShuttingDown = false
@@ -21,6 +23,7 @@ final class ServerCore {
     ) throws {
         tls = try configuration.tlsContext ?? configuration.tls.map { tls in try TLSServerContext(tls) }
         self.listener = listener
+        keepAliveNanoseconds = max(0, configuration.keepAliveTimeout.clampedNanoseconds)
         self.configuration = configuration
         self.handler = handler
     }

@@ -137,6 +137,32 @@ struct HTTP1Buffer: ~Copyable {
         }
     }
 
+    // RFC 9112 §4: status-line = HTTP-version SP status-code SP [ reason-phrase ]. Room is made once for all of it.
+    @inline(__always)
+    mutating func appendOK(prepared: [UInt8], body: UnsafeRawBufferPointer) {
+        let status: StaticString = "HTTP/1.1 200 OK\r\n"
+        let length: StaticString = "Content-Length: "
+        // A number has at most 19 digits.
+        let most = status.utf8CodeUnitCount &+ prepared.count &+ length.utf8CodeUnitCount &+ 23 &+ body.count
+        guard let start = space(most).baseAddress else { return }
+        var room = start
+        room.copyMemory(from: status.utf8Start, byteCount: status.utf8CodeUnitCount)
+        room += status.utf8CodeUnitCount
+        prepared.withUnsafeBytes { source in
+            if let first = source.baseAddress { room.copyMemory(from: first, byteCount: source.count) }
+        }
+        room += prepared.count
+        room.copyMemory(from: length.utf8Start, byteCount: length.utf8CodeUnitCount)
+        room += length.utf8CodeUnitCount
+        room += Self.store(decimal: body.count, at: room)
+        // CR LF CR LF
+        room.storeBytes(of: UInt32(littleEndian: 0x0A0D_0A0D), as: UInt32.self)
+        room += 4
+        if let first = body.baseAddress { room.copyMemory(from: first, byteCount: body.count) }
+        room += body.count
+        tail &+= room - start
+    }
+
     mutating func append(_ text: String) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
@@ -144,19 +170,27 @@ struct HTTP1Buffer: ~Copyable {
 
     mutating func append(decimal value: Int) {
         // At most 19 digits: Int.max.
-        let room = space(20)
+        guard let room = space(20).baseAddress else { return }
+        tail &+= Self.store(decimal: value, at: room)
+    }
+
+    /// Writes the digits of a number that is not negative, and returns how many there are.
+    @inline(__always)
+    private static func store(decimal value: Int, at room: UnsafeMutableRawPointer) -> Int {
         var rest = UInt(bitPattern: value)
         var digits = 1
-        var probe = rest
-        while probe >= 10 {
-            probe /= 10
+        var bound: UInt = 10
+        while digits < 19, rest >= bound {
+            bound &*= 10
             digits &+= 1
         }
-        for index in stride(from: digits &- 1, through: 0, by: -1) {
-            room[index] = 0x30 &+ UInt8(truncatingIfNeeded: rest % 10)
+        var index = digits
+        while index > 0 {
+            index &-= 1
+            room.storeBytes(of: 0x30 &+ UInt8(truncatingIfNeeded: rest % 10), toByteOffset: index, as: UInt8.self)
             rest /= 10
         }
-        tail &+= digits
+        return digits
     }
 
     mutating func append(hex value: Int) {

@@ -30,6 +30,9 @@ extension HTTP1Connection {
     /// The bytes stored and not yet handed out as events.
     public var bufferedInputCount: Int { mutating get { input.count } }
 
+    /// Whether `next()` has something to look at: bytes, or the peer's end.
+    public var hasInput: Bool { mutating get { input.count > 0 || hasEOF } }
+
     /// After `.upgraded`: what has arrived behind the HTTP messages, handed over once.
     public mutating func takeRemainingInput() -> [UInt8] {
         let rest = [UInt8](input.bytes)

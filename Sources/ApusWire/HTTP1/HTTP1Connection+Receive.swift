@@ -9,7 +9,10 @@ extension HTTP1Connection {
             switch remoteState {
             case .sendingBody: return try nextBody()
             case .responding: return try nextResponse()
-            case .idle: return role == .server ? try nextRequest() : try nextIdle()
+            case .idle:
+                guard role == .server else { return try nextIdle() }
+                if let head = try nextRequest() { return .request(head) }
+                return try needMoreHead()
             case .done, .mightSwitch: return .paused
             case .mustClose:
                 guard hasEOF else { return .paused }
@@ -43,9 +46,23 @@ extension HTTP1Connection {
 
     // MARK: - Heads
 
-    private mutating func nextRequest() throws(HTTP1Error) -> HTTP1Event {
+    /// Server: the head of the next request, if it is complete; nil if `next()` has something else to say.
+    ///
+    /// The usual road, without an event around the head: such an enum is copied and destroyed by a walk over its cases.
+    public mutating func nextRequestHead() throws(HTTP1Error) -> HTTP1RequestHead? {
+        guard role == .server, client == .idle else { return nil }
+        do throws(HTTP1Error) {
+            return try nextRequest()
+        } catch {
+            fail(error)
+            throw error
+        }
+    }
+
+    @inline(__always)
+    private mutating func nextRequest() throws(HTTP1Error) -> HTTP1RequestHead? {
         guard let base = input.bytes.baseAddress, try parser.parse(base, input.count, .request, limits) else {
-            return try needMoreHead()
+            return nil
         }
         let facts = parser.facts
         let head = HTTP1RequestHead(
@@ -77,7 +94,7 @@ extension HTTP1Connection {
         } else {
             expectLength(max(facts.contentLength, 0))
         }
-        return .request(head)
+        return head
     }
 
     private mutating func nextResponse() throws(HTTP1Error) -> HTTP1Event {
@@ -193,6 +210,14 @@ extension HTTP1Connection {
     }
 
     // MARK: - Bodies
+
+    /// Server: ends a request that has no body, as most have none, where the driver does not wait for its `.end`.
+    public mutating func endEmptyBody() {
+        guard role == .server, client == .sendingBody, incoming == .length, incomingRemaining == 0 else { return }
+        // The table has this move: the default changes nothing.
+        client = HTTP1StateTable.move(.client, client, .end) ?? client
+        settle()
+    }
 
     private mutating func nextBody() throws(HTTP1Error) -> HTTP1Event {
         switch incoming {

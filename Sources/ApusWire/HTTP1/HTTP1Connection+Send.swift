@@ -199,6 +199,24 @@ extension HTTP1Connection {
         }
     }
 
+    /// Appends a whole response with status 200, if it is one of those that most are: to a request of HTTP/1.1 other than HEAD, on a
+    /// connection that stays. The same bytes as by `sendResponse`, `sendData` and `sendEnd`, in one go.
+    ///
+    /// - Parameters:
+    ///   - prepared: all of its fields but Content-Length, each with its line end.
+    ///   - body: the whole body.
+    /// - Returns: whether it is one; if not, nothing has been done.
+    public mutating func sendUsualResponse(prepared: [UInt8], body: UnsafeRawBufferPointer) -> Bool {
+        // Of the table of moves this takes two rows at once: a response may begin, and then end.
+        guard server == .responding, keepAlive, peerMinor == 1, !isHead, !isConnect, !offersUpgrade else { return false }
+        written.appendOK(prepared: prepared, body: body)
+        server = .done
+        outgoing = .length
+        outgoingRemaining = 0
+        isInData = false
+        return true
+    }
+
     // RFC 9112 §9.6: who will close says so. §9.3: to an HTTP/1.0 client, staying must be said.
     private mutating func appendConnection(_ writer: HTTP1HeadWriter) {
         if writer.flags.contains(.connectionClose) {

@@ -144,6 +144,9 @@ public struct HTTP1Connection: ~Copyable {
         )
     }
 
+    /// Whether the request of this cycle is CONNECT (RFC 9110 §9.3.6), and not yet answered.
+    public var wantsTunnel: Bool { mutating get { isConnect } }
+
     // MARK: - Memory
 
     /// Receives into `memory` from now on, which is the caller's, unless bytes are stored: for one piece of memory that many connections

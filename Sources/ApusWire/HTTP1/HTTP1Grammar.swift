@@ -213,12 +213,13 @@ enum HTTP1Grammar {
 
     // RFC 3986 §3.2.2: reg-name = *( unreserved / pct-encoded / sub-delims ), without the comma and the quotes that
     // would let one Host be read as two.
+    // unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"; of the others "%" / "!" / "$" / "&" / "(" / ")" / "*" / "+" / ";" / "=".
+    @inline(__always)
     private static func isRegisteredName(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-        case 0x2D, 0x2E, 0x5F, 0x7E, 0x25, 0x21, 0x24, 0x26, 0x28, 0x29, 0x2A, 0x2B, 0x3B, 0x3D: true
-        default: false
-        }
+        let low: UInt64 = 0x2BFF_6F72_0000_0000
+        let high: UInt64 = 0x47FF_FFFE_87FF_FFFE
+        let word = byte < 64 ? low : high
+        return byte < 128 && (word &>> UInt64(byte & 63)) & 1 != 0
     }
 }
 
