@@ -128,7 +128,7 @@ stop() {
 make_certificate() {
     [[ -e "$key" ]] && return 0
     openssl ecparam -name prime256v1 -genkey -noout -out "$key" 2>"$work/openssl.log" &&
-        openssl req -x509 -new -key "$key" -days 30 -subj /CN=localhost \
+        openssl req -x509 -new -key "$key" -days 30 -subj /CN=localhost -addext 'basicConstraints=critical,CA:FALSE' \
             -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' -out "$certificate" 2>>"$work/openssl.log" ||
         die "openssl could not make a certificate: $(tail -n 1 "$work/openssl.log")"
 }

@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # What the tables of scripts/bench and scripts/bench-server share: sourced by them, never run.
 
-# latencies CASE PEER X : three medians, each as figures of three digits.
+# latencies CASE PEER X : three medians, in µs unless they say ms.
 latencies() {
     local metric
+    [[ -n "$(sampled "$1" "$2" "$3" p50)" ]] || { printf '–'; return; }
     for metric in p50 p99 p999; do
         sampled "$1" "$2" "$3" "$metric" | awk -v first="$([[ "$metric" == p50 ]] && echo 1)" \
-            '{ format = (first ? "" : " / ") ($1 < 100 ? "%.1f" : "%.0f"); printf format, $1 } END { if (!NR) printf "–" }'
+            '{ v = $1; format = v < 100 ? "%.1f" : "%.0f"; if (v >= 9999.5) { v /= 1000; format = v < 100 ? "%.1f ms" : "%.0f ms" }
+               format = (first ? "" : " / ") format; printf format, v }'
     done
 }
 # resident CASE PEER X : megabytes.
