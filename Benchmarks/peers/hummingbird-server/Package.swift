@@ -19,9 +19,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-            ],
-            // SwiftNIO looks for the runtime's hooks by name, also in a program that has the runtime inside.
-            linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic"])]
+            ]
         )
     ]
 )
