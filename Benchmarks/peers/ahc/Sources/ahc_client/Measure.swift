@@ -98,7 +98,10 @@ final class Measure: Sendable {
         var line =
             "\(name): n=\(total) c=\(concurrency) wall=\(rounded(wall)) rps=\(Int(counted / wall)) cpu/req=\(rounded(cpu))us "
             + "user/req=\(rounded(user))us rss=\(stop.kilobytes)K bytes=\(bytes.load(ordering: .relaxed))"
-        if times { line += " p50=\(rounded(percentile(0.5))) p99=\(rounded(percentile(0.99))) p999=\(rounded(percentile(0.999)))" }
+        if times {
+            line +=
+                " p50=\(rounded(percentile(0.5))) p99=\(rounded(percentile(0.99))) p999=\(rounded(percentile(0.999)))"
+        }
         print(line)
     }
 }
