@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What scripts/bench and scripts/bench-streams share. Sourced after lib.sh, never run.
+# What the scripts of the benchmark share. Sourced after lib.sh, never run.
 export LC_ALL=C # points in numbers, whatever the locale
 
 # --- the machine -----------------------------------------------------------------------------------------------------
@@ -27,9 +27,9 @@ choose_cores() {
     [[ -n "$machine" ]] || machine="$(uname -m)"
 }
 
-# build_benchmarks: builds Benchmarks/, unless `built` says that it is; sets ours (the folder of its programs) and ours_version. Returns 1
+# build_benchmarks: builds Benchmarks/, unless `built` says that it is (--built, or BENCH_BUILT=1 of the environment); sets ours (the folder of its programs) and ours_version. Returns 1
 # if it cannot.
-built=0
+built="${BENCH_BUILT:-0}"
 build_benchmarks() {
     # Static, as the peers in C, Rust and Go are.
     local -a build=(swift build -c release --static-swift-stdlib --package-path Benchmarks --scratch-path .build/benchmarks)
@@ -54,6 +54,111 @@ spread() { sort -n | awk '{ v[NR] = $1 } END { if (NR) printf "%s %s %s\n", (NR 
 verdict() { awk -v value="$1" -v goal="$2" 'BEGIN { print (value <= goal ? "met" : "**missed**") }'; }
 # thousands NUMBER : 12345.6 as 12,346.
 thousands() { printf '%.0f\n' "$1" | sed ':again; s/^\([0-9]*[0-9]\)\([0-9][0-9][0-9]\)/\1,\2/; t again'; }
+
+# shown FORMAT NUMBERS : "median (lowest–highest)".
+shown() {
+    local median low high
+    read -r median low high <<<"$2"
+    # shellcheck disable=SC2059 # the format is ours
+    [[ -z "$median" ]] || printf "$1 ($1–$1)" "$median" "$low" "$high"
+}
+
+# --- samples ---------------------------------------------------------------------------------------------------------
+# Every part leaves its samples in .build/bench/PART.tsv for plots and for whoever wants to count again. A line each, tab separated:
+#     part  case  peer  x  metric  value
+# x is how many connections, hosts, timers or tasks, or "-". The kth line of one case, peer, x and metric is that of round k. Metrics:
+# cpu and user (µs of one; user is a part of cpu), wall (µs of one), rps (a second), p50 p99 p999 (µs), rss (KB), bytes (of one), syscalls
+# and instructions (of one); value and value2… where a part has figures of its own, which its script names.
+
+# open_samples PART : begins anew. A quick look leaves the file of the last full run alone.
+open_samples() {
+    samples_part="$1" samples="$work/$1.tsv"
+    if ! ((${quick:-0})); then
+        mkdir -p .build/bench
+        samples=".build/bench/$1.tsv"
+    fi
+    : >"$samples"
+}
+# sample CASE PEER X METRIC VALUE : one more.
+sample() { printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$samples_part" "$@" >>"$samples"; }
+# sampled CASE PEER X METRIC : median, lowest and highest.
+sampled() {
+    awk -F '\t' -v a="$1" -v b="$2" -v c="$3" -v d="$4" '$2 == a && $3 == b && $4 == c && $5 == d { print $6 }' "$samples" | spread
+}
+# compared CASE PEER OTHER X METRIC : the same of one peer's figure by the other's, round by round.
+compared() {
+    awk -F '\t' -v a="$1" -v b="$2" -v other="$3" -v c="$4" -v d="$5" '
+        $2 != a || $4 != c || $5 != d { next }
+        $3 == b { above[++m] = $6 } $3 == other { below[++n] = $6 }
+        END { for (i = 1; i <= m && i <= n; i++) if (below[i] > 0) print above[i] / below[i] }' "$samples" | spread
+}
+# publish_samples PART FILE METRIC… : lines of "case peer round value…" as such a file.
+publish_samples() {
+    local part="$1" file="$2"
+    shift 2
+    if ((${quick:-0})); then return 0; fi
+    mkdir -p .build/bench
+    awk -v part="$part" -v metrics="$*" 'BEGIN { OFS = "\t"; split(metrics, name, " ") }
+        { for (i = 4; i <= NF; i++) print part, $1, $2, "-", (name[i - 3] ? name[i - 3] : "value" i - 3), $i }' "$file" >".build/bench/$part.tsv"
+}
+
+# --- servers ---------------------------------------------------------------------------------------------------------
+declare -A pid=() port=() reason=()
+# start NAME COMMAND… : a server on the server's core; @PORT@ in its arguments becomes a free port.
+start() {
+    local name="$1" try
+    shift
+    for try in 1 2 3; do
+        port[$name]="$(free_port)"
+        child ${on_server[@]+"${on_server[@]}"} "${@//@PORT@/${port[$name]}}" >"$work/$name.log" 2>&1
+        pid[$name]=$!
+        wait_for_port "${port[$name]}" "${pid[$name]}" && return 0
+    done
+    reason[$name]="did not start (tried $try times): $(tail -n 1 "$work/$name.log")"
+    note "  $name ${reason[$name]}"
+    return 1
+}
+stop() {
+    kill "${pid[$1]}" 2>/dev/null || true
+    wait "${pid[$1]}" 2>/dev/null || true
+    unset "pid[$1]"
+}
+
+# make_certificate : a fresh one for 127.0.0.1 in the files $certificate and $key.
+make_certificate() {
+    [[ -e "$key" ]] && return 0
+    openssl ecparam -name prime256v1 -genkey -noout -out "$key" 2>"$work/openssl.log" &&
+        openssl req -x509 -new -key "$key" -days 30 -subj /CN=localhost -addext 'basicConstraints=critical,CA:FALSE' \
+            -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' -out "$certificate" 2>>"$work/openssl.log" ||
+        die "openssl could not make a certificate: $(tail -n 1 "$work/openssl.log")"
+}
+
+# --- versions --------------------------------------------------------------------------------------------------------
+# version_of PEER : as it says itself, or nothing.
+version_of() {
+    case "$1" in
+        nginx) "$(peer nginx)" -v 2>&1 | sed 's/^nginx version: //; s|/| |' ;;
+        wrk) "$(peer wrk)" -v 2>&1 | sed -n '1s/^\(wrk\) [a-z]*\/*\([0-9.]*\).*/\1 \2/p' ;;
+        aiohttp) "$PEERS/venv/bin/python" -c '
+import aiohttp, platform, uvloop
+print(f"aiohttp {aiohttp.__version__}, uvloop {uvloop.__version__}, Python {platform.python_version()}")' 2>/dev/null ;;
+        hyper) cat "$PEERS/bench/hyper_client.version" 2>/dev/null ;;
+        go) cat "$PEERS/bench/goclient.version" 2>/dev/null ;;
+        ahc) sed 's/^/AsyncHTTPClient /' "$PEERS/bench/ahc_client.version" 2>/dev/null ;;
+        hummingbird) sed 's/^/Hummingbird /' "$PEERS/bench/hummingbird_server.version" 2>/dev/null ;;
+    esac || true
+}
+# newer_of PEER : what is newer and why it is not here.
+newer_of() {
+    case "$1" in
+        hyper) echo 'hyper 1.x is newer: its crates come from crates.io alone, these from the Debian packages' ;;
+        nginx) echo "newer ones exist; this is the distribution's" ;;
+        wrk) echo "4.2 is newer; this is the distribution's" ;;
+        go) echo 'the newest that PyPI had when it was pinned' ;;
+        aiohttp) echo 'the newest when they were pinned; Python is the machine'"'"'s' ;;
+        ahc | hummingbird) echo 'the newest tag when it was built' ;;
+    esac
+}
 
 # write_page NAME TABLE : puts the file TABLE between the markers of NAME in docs/PERFORMANCE.md.
 write_page() {

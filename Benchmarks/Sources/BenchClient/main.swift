@@ -1,7 +1,7 @@
-// BenchClient URL N CONCURRENCY: N requests by C tasks through the public API, as the peers in ../peers do it.
+// BenchClient URL N CONCURRENCY: N requests by C tasks through the public API, as the peers in ../peers do it. The environment that all
+// clients know is in ../../peers/README.md.
 import Apus
 import Glibc
-import Synchronization
 
 guard CommandLine.arguments.count == 4, let total = Int(CommandLine.arguments[2]),
     let concurrency = Int(CommandLine.arguments[3])
@@ -10,32 +10,40 @@ else {
     exit(2)
 }
 let url = CommandLine.arguments[1]
-let next = Atomic<Int>(0)
-let bytes = Atomic<Int>(0)
+let measure = Measure(total: total)
+let post = Measure.environment("BENCH_BODY").flatMap { Int($0) }.map { String(repeating: "x", count: $0) }
 
-let wall = try EventLoop.run {
-    var configuration = ClientSession.Configuration()
-    configuration.pool.limit = concurrency
-    return try await ClientSession.with(configuration) { session in
-        let start = ContinuousClock.now
-        _ = try await gather(0..<concurrency) { _ in
-            while next.wrappingAdd(1, ordering: .relaxed).newValue <= total {
-                let text = try await session.get(url).text()
-                bytes.wrappingAdd(text.utf8.count, ordering: .relaxed)
-            }
-        }
-        return start.duration(to: .now) / .seconds(1)
-    }
+func text(of path: String) -> String {
+    guard let file = fopen(path, "r") else { fatalError("cannot open \(path)") }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    while case let byte = getc(file), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
+    return String(decoding: bytes, as: UTF8.self)
 }
 
-var usage = rusage()
-getrusage(__rusage_who_t(0), &usage)
-func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
-let user = seconds(usage.ru_utime)
-let cpu = user + seconds(usage.ru_stime)
-print(
-    "apus: n=\(total) c=\(concurrency) wall=\(rounded(wall)) rps=\(Int(Double(total) / wall)) "
-        + "cpu/req=\(rounded(cpu / Double(total) * 1e6))us user/req=\(rounded(user / Double(total) * 1e6))us "
-        + "rss=\(usage.ru_maxrss)K bytes=\(bytes.load(ordering: .relaxed))"
-)
+let roots = Measure.environment("BENCH_ROOTS").map { text(of: $0) }
+
+try EventLoop.run {
+    var configuration = ClientSession.Configuration()
+    configuration.pool.limit = concurrency
+    if let roots {
+        var tls = TLSConfiguration()
+        tls.trust = .roots([roots])
+        configuration.tls = tls
+    }
+    try await ClientSession.with(configuration) { session in
+        _ = try await gather(0..<concurrency) { _ in
+            while let begun = measure.begin() {
+                let text =
+                    if let post {
+                        try await session.post(url, body: .text(post)).text()
+                    } else {
+                        try await session.get(url).text()
+                    }
+                measure.end(begun, bytes: text.utf8.count)
+            }
+        }
+        measure.finish()
+    }
+}
+measure.report("apus", concurrency: concurrency)

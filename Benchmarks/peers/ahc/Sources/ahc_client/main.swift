@@ -1,10 +1,10 @@
 // ahc_client URL N CONCURRENCY: AsyncHTTPClient on one event loop thread; C tasks share one counter.
-// Prints one line in the shape that all clients print.
+// Prints one line in the shape that all clients print; ../../../README.md has the environment.
 import AsyncHTTPClient
 import Glibc
 import NIOCore
 import NIOPosix
-import Synchronization
+import NIOSSL
 
 guard CommandLine.arguments.count == 4, let n = Int(CommandLine.arguments[2]), let c = Int(CommandLine.arguments[3])
 else {
@@ -12,39 +12,35 @@ else {
     exit(2)
 }
 let url = CommandLine.arguments[1]
+let post = Measure.environment("BENCH_BODY").flatMap { Int($0) }.map { ByteBuffer(repeating: 120, count: $0) }
 var configuration = HTTPClient.Configuration()
 configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = c
+configuration.httpVersion = .http1Only
+if let roots = Measure.environment("BENCH_ROOTS") {
+    var tls = TLSConfiguration.makeClientConfiguration()
+    tls.trustRoots = .file(roots)
+    configuration.tlsConfiguration = tls
+}
 let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
-let next = Atomic<Int>(0)
-let bytes = Atomic<Int>(0)
-let start = ContinuousClock.now
+let measure = Measure(total: n)
 try await withThrowingTaskGroup(of: Void.self) { tasks in
     for _ in 0..<c {
         tasks.addTask {
-            while next.wrappingAdd(1, ordering: .relaxed).newValue <= n {
-                let response = try await client.execute(HTTPClientRequest(url: url), timeout: .seconds(30))
+            while let begun = measure.begin() {
+                var request = HTTPClientRequest(url: url)
+                if let post {
+                    request.method = .POST
+                    request.body = .bytes(post)
+                }
+                let response = try await client.execute(request, timeout: .seconds(30))
                 let body = try await response.body.collect(upTo: 1 << 20)
-                bytes.wrappingAdd(body.readableBytes, ordering: .relaxed)
+                measure.end(begun, bytes: body.readableBytes)
             }
         }
     }
     try await tasks.waitForAll()
 }
-let wall = start.duration(to: .now) / .seconds(1)
-
-var usage = rusage()
-getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-let user = seconds(usage.ru_utime)
-let cpu = user + seconds(usage.ru_stime)
-func rounded(_ value: Double, _ digits: Int) -> String {
-    let factor = pow(10, Double(digits))
-    return "\((value * factor).rounded() / factor)"
-}
-print(
-    "ahc: n=\(n) c=\(c) wall=\(rounded(wall, 4)) rps=\(Int(Double(n) / wall)) "
-        + "cpu/req=\(rounded(cpu / Double(n) * 1e6, 3))us user/req=\(rounded(user / Double(n) * 1e6, 3))us "
-        + "rss=\(usage.ru_maxrss)K bytes=\(bytes.load(ordering: .relaxed))"
-)
+measure.finish()
+measure.report("ahc", concurrency: c)
 try await client.shutdown().get()
