@@ -17,6 +17,8 @@ let package = Package(
                 .product(name: "Apus", package: "apus"),
                 .product(name: "Benchmark", package: "benchmark"),
             ],
+            // The plugin writes a main function only for targets in a folder of this name.
+            path: "Benchmarks/Micro",
             swiftSettings: [.swiftLanguageMode(.v6)],
             plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]
         )
