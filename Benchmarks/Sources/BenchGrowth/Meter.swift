@@ -31,7 +31,9 @@ final class Meter: @unchecked Sendable {
         let length = wall.duration(to: .now) / .seconds(1)
         let now = Self.cpuSeconds()
         func each(_ seconds: Double) -> Double { (seconds / Double(count) * 1e10).rounded() / 1e4 }
-        print("growth \(name): n=\(size) ops=\(count) cpu=\(each(now.all - cpu)) user=\(each(now.user - user)) wall=\(each(length))")
+        print(
+            "growth \(name): n=\(size) ops=\(count) cpu=\(each(now.all - cpu)) user=\(each(now.user - user)) wall=\(each(length))"
+        )
     }
 
     /// Measures `body` doing so many, after a tenth of them that does not count.

@@ -130,7 +130,9 @@ let runtimeCases: [String: GrowthCase] = [
         var turn = 0
         try await meter.measure(count) { count in
             for _ in 0..<count {
-                guard try jar.store("name=value; Path=/", from: urls[turn]) else { throw CaseError("a cookie was refused") }
+                guard try jar.store("name=value; Path=/", from: urls[turn]) else {
+                    throw CaseError("a cookie was refused")
+                }
                 turn = turn + 1 == size ? 0 : turn + 1
             }
         }

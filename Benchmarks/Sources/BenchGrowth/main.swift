@@ -62,7 +62,6 @@ func hold(_ port: Int, _ count: Int, seconds: Int) throws {
     }
 }
 
-
 setlinebuf(stdout)
 // One descriptor per connection: as many as we may have.
 var limit = rlimit()
