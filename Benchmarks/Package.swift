@@ -25,6 +25,8 @@ let package = Package(
         .executableTarget(name: "BenchOffload", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchWholeProcess loop|pool N
         .executableTarget(name: "BenchWholeProcess", dependencies: [.product(name: "Apus", package: "apus")]),
+        // BenchGrowth CASE N OPERATIONS [PORT] | serve PORT LOOPS | hold PORT N SECONDS
+        .executableTarget(name: "BenchGrowth", dependencies: [.product(name: "Apus", package: "apus")]),
         // BenchTasks apus|swift LINE N
         .executableTarget(name: "BenchTasks", dependencies: [.product(name: "Apus", package: "apus")]),
     ]

@@ -28,11 +28,16 @@ package struct CookieStore: Sendable {
     /// Clocks are corrected by this much, in seconds, all the time; more is a jump.
     private static let tolerance = 60
 
-    private let limits: Limits
-    var domains: [String: [Entry]] = [:]
+    let limits: Limits
+    private(set) var domains: [String: [Entry]] = [:]
+    private var families = CookieFamilies()
     package private(set) var count = 0
     private var turn: UInt64 = 0
     private var offset: Int?
+    /// No cookie ends before this second: until then nobody has to look.
+    var earliestEnd = Int.max
+    /// The longest unused, the first of them last: what is used meanwhile is skipped.
+    var unused: [(domain: String, turn: UInt64)] = []
 
     package init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -122,14 +127,16 @@ package struct CookieStore: Sendable {
 
     /// Whether there is a Secure cookie that one without would stand in for (step 15).
     private func hasSecure(_ name: String, _ domain: String, _ path: String) -> Bool {
-        domains.contains { other, entries in
+        func isShadowed(_ other: String) -> Bool {
             guard other == domain || CookieRules.isBelow(other, domain) || CookieRules.isBelow(domain, other) else {
                 return false
             }
-            return entries.contains {
+            return domains[other, default: []].contains {
                 $0.cookie.isSecure && $0.cookie.name == name && CookieRules.path($0.cookie.path, matches: path)
             }
         }
+        guard let related = families.related(to: domain) else { return domains.keys.contains(where: isShadowed) }
+        return related.contains(where: isShadowed)
     }
 
     /// Keeps a cookie that is known to be acceptable, such as one of a file.
@@ -156,44 +163,19 @@ package struct CookieStore: Sendable {
         if !hasEnded {
             entries.append(entry)
             count += 1
+            earliestEnd = min(earliestEnd, cookie.expires?.secondsSince1970 ?? .max)
         }
         keep(entries, of: cookie.domain)
         if !hasEnded { evict(cookie.domain, moment) }
         return hasEnded ? .removed : .stored
     }
 
-    private mutating func keep(_ entries: [Entry], of domain: String) {
-        domains[domain] = entries.isEmpty ? nil : entries
-    }
-
-    // MARK: Bounds
-
-    /// RFC 6265bis §5.7: ended ones go first, then of a domain with too many those that are not Secure, then its others, then any. Of
-    /// equals the one goes that was not used for longest.
-    private mutating func evict(_ domain: String, _ moment: CookieMoment) {
-        if let entries = domains[domain], entries.count > limits.perDomain {
-            var kept = entries.filter { !$0.hasEnded(moment) }
-            while kept.count > limits.perDomain {
-                let oldest = kept.indices.min { left, right in
-                    let (left, right) = (kept[left], kept[right])
-                    if left.cookie.isSecure != right.cookie.isSecure { return !left.cookie.isSecure }
-                    return left.used < right.used
-                }
-                guard let oldest else { break }
-                kept.remove(at: oldest)
-            }
-            count -= entries.count - kept.count
-            keep(kept, of: domain)
-        }
-        guard count > limits.total else { return }
-        remove { $0.hasEnded(moment) }
-        while count > limits.total {
-            var oldest: (domain: String, turn: UInt64)?
-            for (domain, entries) in domains {
-                for entry in entries where entry.used < oldest?.turn ?? .max { oldest = (domain, entry.used) }
-            }
-            guard let oldest else { break }
-            remove(in: oldest.domain) { $0.used == oldest.turn }
+    /// - Parameter entries: those of `domain` from now on.
+    mutating func keep(_ entries: [Entry], of domain: String) {
+        if entries.isEmpty {
+            if domains.removeValue(forKey: domain) != nil { families.remove(domain) }
+        } else if domains.updateValue(entries, forKey: domain) == nil {
+            families.insert(domain)
         }
     }
 
@@ -206,6 +188,7 @@ package struct CookieStore: Sendable {
         let jump = moment.offset - known
         guard abs(jump) > Self.tolerance else { return }
         offset = moment.offset
+        earliestEnd = .min
         domains = domains.mapValues { entries in
             entries.map { entry in
                 var entry = entry
@@ -220,7 +203,10 @@ package struct CookieStore: Sendable {
 
     package mutating func removeAll() {
         domains = [:]
+        families = CookieFamilies()
         count = 0
+        earliestEnd = .max
+        unused = []
     }
 
     package mutating func remove(where shallGo: (Cookie) -> Bool) { remove { shallGo($0.cookie) } }
@@ -230,11 +216,13 @@ package struct CookieStore: Sendable {
         remove { CookieRules.domain(domain, matches: $0.cookie.domain) }
     }
 
-    private mutating func remove(_ shallGo: (Entry) -> Bool) {
+    mutating func remove(_ shallGo: (Entry) -> Bool) {
         for domain in Array(domains.keys) { remove(in: domain, shallGo) }
     }
 
-    private mutating func remove(in domain: String, _ shallGo: (Entry) -> Bool) {
+    mutating func removed(_ number: Int) { count -= number }
+
+    mutating func remove(in domain: String, _ shallGo: (Entry) -> Bool) {
         guard let entries = domains[domain] else { return }
         let kept = entries.filter { !shallGo($0) }
         guard kept.count < entries.count else { return }
