@@ -84,7 +84,11 @@ struct FetchJob: Sendable {
             tasks.add(
                 worker: loop.spawn(name: "fetch") {
                     try await ClientSession.with(configuration) { session in
-                        let worker = FetchWorker(run: run, session: session, files: FileTrips())
+                        let worker = FetchWorker(
+                            run: run,
+                            session: session,
+                            files: FileTrips(isInMemory: run.plan.storage?.isInMemory ?? false)
+                        )
                         await withTaskGroup { group in
                             for _ in 0..<share {
                                 group.addTask(executorPreference: loop) { await worker.work() }

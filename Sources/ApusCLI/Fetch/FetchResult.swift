@@ -21,7 +21,7 @@ struct FetchResult: Sendable {
     }
 
     var number: Int
-    var place: String
+    var place: InputPlace
     var outcome: Outcome
     /// Without user and password; nil where the line is no URL.
     var url: URI?

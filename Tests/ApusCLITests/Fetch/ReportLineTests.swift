@@ -39,7 +39,7 @@ struct ReportLineTests {
 
     @Test func anyTextComesBackAsItWasAndHarmlessMeanwhile() throws {
         let text = "a\"b\\c\nd\re\tf\u{0}g\u{1B}[31mh\u{9B}i\u{202E}j\u{2028}k\u{E0001}ü漢🦢"
-        var result = FetchResult(number: 1, place: text, outcome: .failed)
+        var result = FetchResult(number: 1, place: "\(text)", outcome: .failed)
         result.failure = FetchResult.Failure(code: "x", message: text)
         let object = try object(result)
         #expect(object["place"] as? String == text)

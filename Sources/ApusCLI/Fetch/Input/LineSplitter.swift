@@ -77,6 +77,21 @@ struct LineSplitter {
         }
     }
 
+    private static func isASCII(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        let raw = UnsafeRawBufferPointer(bytes)
+        var all: UInt64 = 0
+        var index = 0
+        while index &+ 8 <= raw.count {
+            all |= raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            index &+= 8
+        }
+        while index < raw.count {
+            all |= UInt64(raw[index])
+            index &+= 1
+        }
+        return all & 0x8080_8080_8080_8080 == 0
+    }
+
     private mutating func cut(_ range: Range<Int>) -> Line {
         defer { isFirst = false }
         guard range.count <= Self.maximumLine else { return .tooLong }
@@ -88,7 +103,10 @@ struct LineSplitter {
             while let first = line.first, isSpace(first) { line.removeFirst() }
             while let last = line.last, isSpace(last) { line.removeLast() }
             guard let first = line.first, first != UInt8(ascii: "#") else { return .nothing }
-            return String(validating: UnsafeRawBufferPointer(rebasing: line), as: UTF8.self).map(Line.text) ?? .notText
+            let text = UnsafeRawBufferPointer(rebasing: line).assumingMemoryBound(to: UInt8.self)
+            // What is ASCII is text, and needs no other look.
+            if Self.isASCII(text) { return .text(String(decoding: text, as: UTF8.self)) }
+            return String(validating: text, as: UTF8.self).map(Line.text) ?? .notText
         }
     }
 }

@@ -1,4 +1,5 @@
 import Apus
+import Glibc
 
 /// What to fetch, one after the other: the arguments, then the lines of a file, read as they are needed.
 ///
@@ -19,7 +20,7 @@ struct URLSource {
     private struct Expansion {
         var template: URLTemplate
         var next = 0
-        var place: String
+        var place: InputPlace
     }
 
     private var arguments: ArraySlice<String>
@@ -107,7 +108,9 @@ struct URLSource {
             if let argument = arguments.popFirst() {
                 argumentNumber += 1
                 leftOfArguments -= Self.count(argument, expandsRanges)
-                if let element = element(of: argument, at: "argument-\(argumentNumber)") { return .element(element) }
+                if let element = element(of: argument, at: InputPlace("argument-\(argumentNumber)", line: 0)) {
+                    return .element(element)
+                }
                 continue
             }
             guard let list else { return .end }
@@ -117,19 +120,19 @@ struct URLSource {
             case .nothing:
                 number += 1
             case .text(let text):
-                let place = list.name + ":" + String(lineNumber)
+                let place = InputPlace(list.name, line: lineNumber)
                 if let element = element(of: text, at: place, isLine: true) { return .element(element) }
             case .notText:
-                return .element(invalid(list.name + ":" + String(lineNumber), "the line is not UTF-8"))
+                return .element(invalid(InputPlace(list.name, line: lineNumber), "the line is not UTF-8"))
             case .tooLong:
                 let reason = "the line has more than \(LineSplitter.maximumLine) bytes"
-                return .element(invalid(list.name + ":" + String(lineNumber), reason))
+                return .element(invalid(InputPlace(list.name, line: lineNumber), reason))
             }
         }
     }
 
     /// - Returns: nil if it became an ``expansion``.
-    private mutating func element(of text: String, at place: String, isLine: Bool = false) -> Element? {
+    private mutating func element(of text: String, at place: InputPlace, isLine: Bool = false) -> Element? {
         if isLine, text.utf8.first == UInt8(ascii: "{") {
             number += 1
             switch json.parse(text) {
@@ -140,7 +143,8 @@ struct URLSource {
                     $0.body = fields.body
                     $0.output = fields.output
                 }
-            case .failure(let error): return .invalid(number: number, place: place, reason: error.reason)
+            case .failure(let error):
+                return .invalid(number: number, place: place.description, reason: error.reason)
             }
         }
         if expandsRanges, Self.hasBrace(text) {
@@ -162,30 +166,37 @@ struct URLSource {
         return item(expansion.template[expansion.next], expansion.place)
     }
 
-    private mutating func invalid(_ place: String, _ reason: String) -> Element {
+    private mutating func invalid(_ place: InputPlace, _ reason: String) -> Element {
         number += 1
-        return .invalid(number: number, place: place, reason: reason)
+        return .invalid(number: number, place: place.description, reason: reason)
     }
 
-    private func item(_ text: String, _ place: String, _ complete: (inout FetchItem) -> Void = { _ in }) -> Element {
+    private func item(
+        _ text: String,
+        _ place: InputPlace,
+        _ complete: ((inout FetchItem) -> Void)? = nil
+    ) -> Element {
         do {
             var item = FetchItem(number: number, place: place, uri: try Self.uri(text))
-            complete(&item)
+            complete?(&item)
             return .item(item)
         } catch {
-            return .invalid(number: number, place: place, reason: error.reason)
+            return .invalid(number: number, place: place.description, reason: error.reason)
         }
     }
 
     private static func uri(_ text: String) throws(InvalidLine) -> URI {
+        // What most are, whose scheme need not be looked at again.
+        let isUsual = isUsual(text)
         // "localhost:8080" and "user:password@host" are URIs too, with a host or a user's name in the scheme's place.
-        guard hasAuthority(text) else { throw InvalidLine(noScheme) }
+        guard isUsual || hasAuthority(text) else { throw InvalidLine(noScheme) }
         let uri: URI
         do {
             uri = try URI(text)
         } catch {
             throw InvalidLine(error.code == .invalidScheme ? noScheme : error.message)
         }
+        if isUsual { return uri }
         switch uri.scheme {
         case "http", "https": return uri
         case let scheme: throw InvalidLine("\(scheme.prefix(20)) is not supported: \(noScheme)")
@@ -196,11 +207,20 @@ struct URLSource {
     // was read is always a buffer; anything else is looked at the slow way.
 
     private static func hasBrace(_ text: String) -> Bool {
-        func has(_ bytes: some Sequence<UInt8>) -> Bool {
-            for byte in bytes where byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") { return true }
-            return false
+        let found = text.utf8.withContiguousStorageIfAvailable { bytes in
+            guard let base = bytes.baseAddress else { return false }
+            return memchr(base, 0x7B, bytes.count) != nil || memchr(base, 0x7D, bytes.count) != nil
         }
-        return text.utf8.withContiguousStorageIfAvailable { has($0) } ?? has(text.utf8)
+        return found ?? text.utf8.contains { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }
+    }
+
+    /// Whether it begins as URLs do.
+    private static func isUsual(_ text: String) -> Bool {
+        let begins = text.utf8.withContiguousStorageIfAvailable { bytes in
+            guard let base = bytes.baseAddress, bytes.count >= 8 else { return false }
+            return memcmp(base, "http://", 7) == 0 || memcmp(base, "https://", 8) == 0
+        }
+        return begins ?? false
     }
 
     /// Whether the first colon is followed by two slashes.

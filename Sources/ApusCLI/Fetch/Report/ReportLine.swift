@@ -8,7 +8,7 @@ enum ReportLine {
     static func append(_ result: FetchResult, to line: inout [UInt8]) {
         line.append(UInt8(ascii: "{"))
         number("n", result.number, &line, isFirst: true)
-        string("place", result.place, &line)
+        string("place", result.place.description, &line)
         string("outcome", result.outcome.rawValue, &line)
         if let url = result.url { string("url", url.description, &line) }
         if let url = result.finalURL, url != result.url { string("final_url", url.withoutUserinfo.description, &line) }

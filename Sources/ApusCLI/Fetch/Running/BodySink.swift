@@ -5,7 +5,7 @@ import Glibc
 ///
 /// What is small waits in memory for its end, and is stored in one trip; what is larger goes to a file that the next attempt, or the next
 /// run, can continue.
-struct BodySink {
+final class BodySink {
     private let plan: FetchPlan
     private let files: FileTrips
     private let output: Output?
@@ -28,6 +28,14 @@ struct BodySink {
         var offset = 0
         var validator: PartialValidator?
         var modified: Int64?
+        /// What its validator is to be read from, once the body turns out to need one.
+        var response: ClientResponse?
+
+        /// By what the body can be gone on with; nil if by nothing.
+        func madeValidator() -> PartialValidator? {
+            guard validator == nil, let fields = response?.headers else { return validator }
+            return PartialValidator(etag: fields[.eTag], lastModified: fields[.lastModified], date: fields[.date])
+        }
 
         var partial: PartialFile { storage.partial(at: path, number: item.number, uri: item.uri) }
     }
@@ -58,14 +66,17 @@ struct BodySink {
     }
 
     /// Continues what an earlier attempt has stored.
-    mutating func begin() async throws {
+    func begin() async throws {
         guard count > 0, let target else { return }
         let file = target.partial
         self.file = file
         try await files.run { try file.begin(at: target.offset, validator: target.validator) }
     }
 
-    mutating func add(_ piece: [UInt8]) async throws {
+    /// Hashes are reckoned on a thread.
+    private var isShort: Bool { digest == nil }
+
+    func add(_ piece: [UInt8]) async throws {
         count += piece.count
         if let limit = plan.maximumSize, count > limit { throw TransferError.tooLarge(limit) }
         if let output { try await output.write(shown?.add(piece) ?? piece) }
@@ -76,20 +87,21 @@ struct BodySink {
         pending = []
         let (begins, digest, file) = (!isStreaming, digest, file ?? target.partial)
         self.file = file
-        try await files.run {
-            if begins { try file.begin(at: 0, validator: target.validator) }
+        let validator = begins ? target.madeValidator() : nil
+        try await files.run(isShort: isShort) {
+            if begins { try file.begin(at: 0, validator: validator) }
             try file.append(bytes)
             digest?.update(bytes)
         }
     }
 
     /// The body is at its end.
-    mutating func finish() async throws -> Stored {
+    func finish() async throws -> Stored {
         if let rest = shown?.finish(), let output { try await output.write(rest) }
         guard let target else { return Stored(sha256: digest?.finish()) }
         let (bytes, digest, file) = (pending, digest, file)
         pending = []
-        return try await files.run {
+        return try await files.run(isShort: isShort || bytes.count < Self.largePiece) {
             digest?.update(bytes)
             let name: String
             if let file {
@@ -108,18 +120,19 @@ struct BodySink {
     }
 
     /// The body has broken off: what there is of it is kept, if it can be continued.
-    mutating func breakOff() async {
+    func breakOff() async {
         guard let target else { return }
         let (bytes, begins, file) = (pending, !isStreaming, file ?? target.partial)
         pending = []
         // What is small is sooner fetched again than continued.
-        guard !begins || bytes.count >= Self.largePiece, target.validator != nil else {
+        let validator = !begins || bytes.count >= Self.largePiece ? target.madeValidator() : nil
+        guard validator != nil else {
             if !begins { _ = try? await files.run { file.discard() } }
             return
         }
         _ = try? await files.run {
             defer { file.keep() }
-            if begins { try file.begin(at: 0, validator: target.validator) }
+            if begins { try file.begin(at: 0, validator: validator) }
             if !bytes.isEmpty { try file.append(bytes) }
         }
     }

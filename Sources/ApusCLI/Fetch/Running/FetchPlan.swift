@@ -33,6 +33,9 @@ struct FetchPlan: Sendable {
     var printsBody = false
     var retry = RetryRule(retries: 2)
 
+    /// Whether something is done with bodies that are not stored, besides counting them.
+    var looksIntoBodies: Bool { printsBody || hashes || maximumSize != nil }
+
     func method(of item: FetchItem) -> HTTPRequest.Method {
         item.method ?? method ?? (item.body != nil || body != nil ? .post : .get)
     }

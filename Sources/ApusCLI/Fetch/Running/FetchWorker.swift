@@ -80,7 +80,7 @@ struct FetchWorker: Sendable {
             result: FetchResult(number: item.number, place: item.place, outcome: .failed, url: url)
         )
         do {
-            let look = try await look(transfer)
+            let look = needsLook(transfer) ? try await look(transfer) : Look()
             do {
                 try await exchange(transfer, look, &attempt)
             } catch let error as TransferError where error.code == TransferError.wrongRange.code && look.file != nil {
@@ -150,7 +150,7 @@ struct FetchWorker: Sendable {
             }
             try await store(response, transfer, look, &attempt)
         }
-        attempt.result.timings = await response.timings
+        if run.plan.reports { attempt.result.timings = await response.timings }
     }
 
     private func refuse(
@@ -183,7 +183,13 @@ struct FetchWorker: Sendable {
         _ look: Look,
         _ attempt: inout Attempt
     ) async throws {
-        var sink = BodySink(
+        if run.plan.storage == nil, !run.plan.looksIntoBodies {
+            attempt.result.bytes = 0
+            try await read(response, host: transfer?.host ?? "") { attempt.result.bytes += $0.count }
+            attempt.result.outcome = .fetched
+            return
+        }
+        let sink = BodySink(
             run.plan,
             files,
             output: run.plan.printsBody ? run.output : nil,
@@ -192,7 +198,7 @@ struct FetchWorker: Sendable {
         do {
             try sink.check(length: response.contentLength)
             try await sink.begin()
-            try await read(response, into: &sink, host: transfer?.host ?? "")
+            try await read(response, host: transfer?.host ?? "") { try await sink.add($0) }
             if let size = look.expectedSize(of: response), sink.count != size { throw TransferError.wrongRange }
             let stored = try await sink.finish()
             attempt.result.bytes = sink.count
@@ -206,16 +212,20 @@ struct FetchWorker: Sendable {
         }
     }
 
-    private func read(_ response: ClientResponse, into sink: inout BodySink, host: String) async throws {
+    private func read(
+        _ response: ClientResponse,
+        host: String,
+        _ add: ([UInt8]) async throws -> Void
+    ) async throws {
         var iterator = response.body.makeAsyncIterator()
         guard let first = try await iterator.next() else { return }
         run.watch.received(bytes: first.count, host: host)
-        try await sink.add(first)
+        try await add(first)
         // Most bodies come with their heads. A reader of standard output may be as slow as it likes.
         guard let floor = run.plan.rateFloor, !run.plan.printsBody, first.count != response.contentLength else {
             while let piece = try await iterator.next() {
                 run.watch.received(bytes: piece.count, host: host)
-                try await sink.add(piece)
+                try await add(piece)
             }
             return
         }
@@ -224,7 +234,7 @@ struct FetchWorker: Sendable {
                 var count = 0
                 while let piece = try await iterator.next() {
                     run.watch.received(bytes: piece.count, host: host)
-                    try await sink.add(piece)
+                    try await add(piece)
                     count += piece.count
                     guard count >= floor.bytes else { continue }
                     count = 0
@@ -250,6 +260,12 @@ struct FetchWorker: Sendable {
             guard resumption != nil, response.status.code == 206 else { return nil }
             return response.headers[.contentRange].flatMap { ContentRange($0) }?.range?.upperBound
         }
+    }
+
+    /// Whether there may be something to go on from.
+    private func needsLook(_ transfer: Transfer) -> Bool {
+        guard let storage = run.plan.storage else { return false }
+        return run.plan.ifModified || storage.staging.hasLeftover(transfer.item.number)
     }
 
     private func look(_ transfer: Transfer) async throws -> Look {
@@ -291,15 +307,9 @@ struct FetchWorker: Sendable {
         else { return nil }
         var target = BodySink.Target(storage: storage, path: path, item: transfer.item)
         target.modified = response.lastModified.map { Int64($0.secondsSince1970) }
-        if run.plan.continues(transfer.item) {
-            let fields = response.headers
-            target.validator = PartialValidator(
-                etag: fields[.eTag],
-                lastModified: fields[.lastModified],
-                date: fields[.date]
-            )
-        }
-        guard response.status.code == 206, let resumption = look.resumption else { return target }
+        if run.plan.continues(transfer.item) { target.response = response }
+        guard let resumption = look.resumption, response.status.code == 206 else { return target }
+        target.response = nil
         target.offset = resumption.offset
         target.validator = resumption.validator
         return target

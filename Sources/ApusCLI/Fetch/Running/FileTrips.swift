@@ -3,7 +3,8 @@ import Synchronization
 
 /// Takes blocking calls on files to a thread, many in one trip: what has come while a trip was under way goes with the next.
 ///
-/// A trip costs two wake-ups of threads, which is more than making a small file does.
+/// A trip costs two wake-ups of threads, which is more than making a small file does. Where files are in memory, nothing waits for a
+/// disk, and there is no trip at all.
 final class FileTrips: Sendable {
     private struct Call: Sendable {
         let body: @Sendable () -> Void
@@ -21,16 +22,31 @@ final class FileTrips: Sendable {
     }
 
     private let state = Mutex(State())
+    private let isInMemory: Bool
+
+    /// - Parameter isInMemory: whether the folder is that of a file system without a disk, so that calls on small files may run where
+    ///   they are made.
+    init(isInMemory: Bool = false) { self.isInMemory = isInMemory }
 
     /// More than one, so that a call that takes long holds up others only if there are more of its kind.
     private static let maximumTrips = 3
 
-    /// Runs `body` on a thread.
+    /// Runs `body` on a thread, or at once if it is short and its files are in memory.
     ///
+    /// - Parameter isShort: whether it moves no more than the loop can wait for.
     /// - Throws: what `body` throws.
     ///
     /// Cancel safety: does not look at it: what has been asked for happens, and is over when this returns.
-    func run<Success: Sendable>(_ body: @escaping @Sendable () throws -> Success) async throws -> Success {
+    func run<Success: Sendable>(
+        isShort: Bool = true,
+        _ body: @escaping @Sendable () throws -> Success
+    ) async throws -> Success {
+        if isInMemory, isShort { return try body() }
+        return try await travel(with: body)
+    }
+
+    private func travel<Success: Sendable>(with body: @escaping @Sendable () throws -> Success) async throws -> Success
+    {
         let slot = Slot<Result<Success, any Error>>()
         await withUnsafeContinuation { caller in
             let perform: @Sendable () -> Void = {

@@ -54,7 +54,7 @@ struct InputReader {
     private mutating func transfer(_ element: URLSource.Element, _ run: FetchRun) -> Transfer? {
         switch element {
         case .invalid(let number, let place, let reason):
-            var result = FetchResult(number: number, place: place, outcome: .failed)
+            var result = FetchResult(number: number, place: "\(place)", outcome: .failed)
             result.failure = FetchResult.Failure(code: "invalidURL", message: reason)
             run.finished(result, host: nil)
             return nil

@@ -39,6 +39,8 @@ struct TransferSchedule {
     private let limits: Limits
     private var lanes: [HostLane] = []
     private var freeLanes: [Int] = []
+    /// The latest that was added.
+    private var last: (uri: URI, lane: Int)?
     private var laneOfOrigin: [Origin: Int] = [:]
     private var sweepAt = 4_096
     /// Hosts that have something to do and a place for it, in turn; those that do not answer apart.
@@ -82,7 +84,7 @@ struct TransferSchedule {
 
     mutating func add(_ transfer: Transfer, at now: Int64) {
         var transfer = transfer
-        transfer.lane = lane(of: transfer.item.uri.origin, at: now)
+        transfer.lane = lane(of: transfer.item.uri, at: now)
         transfer.host = lanes[transfer.lane].name
         waiting += 1
         memory += transfer.cost
@@ -207,6 +209,14 @@ struct TransferSchedule {
         if lanes[lane].isSilent { silent.append(lane) } else { ready.append(lane) }
     }
 
+    /// The one before is mostly of the same.
+    private mutating func lane(of uri: URI, at now: Int64) -> Int {
+        if let last, uri.hasSameServer(as: last.uri) { return last.lane }
+        let lane = lane(of: uri.origin, at: now)
+        last = (uri, lane)
+        return lane
+    }
+
     private mutating func lane(of origin: Origin, at now: Int64) -> Int {
         if let known = laneOfOrigin[origin] { return known }
         if laneOfOrigin.count >= sweepAt { sweep(at: now) }
@@ -225,6 +235,7 @@ struct TransferSchedule {
 
     /// Forgets hosts that have nothing to do, so that a list of ten million hosts does not end up here.
     private mutating func sweep(at now: Int64) {
+        last = nil
         for (origin, lane) in laneOfOrigin
         where lanes[lane].isForgettable(at: now) {
             laneOfOrigin[origin] = nil

@@ -13,6 +13,8 @@ final class Storage: Sendable {
     /// As it was given.
     let path: String
     let staging: StagingFolder
+    /// Whether it is on a file system that has no disk, where no call waits for one.
+    let isInMemory: Bool
     private let folders: FolderCache
 
     /// Opens the folder, and makes it first if need be.
@@ -29,6 +31,7 @@ final class Storage: Sendable {
         guard faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS) == 0 else {
             throw StorageError("cannot write into the folder \(path)", errno)
         }
+        isInMemory = FileSystem.isInMemory(descriptor)
         folders = FolderCache(root: root)
         staging = try StagingFolder(in: root)
     }
@@ -130,8 +133,8 @@ final class Storage: Sendable {
         guard let modified else { return }
         // Linux's UTIME_OMIT, which is a macro that Swift does not import.
         let omitted = timespec(tv_sec: 0, tv_nsec: (1 << 30) - 2)
-        let times = [omitted, timespec(tv_sec: Int(modified), tv_nsec: 0)]
+        let times = (omitted, timespec(tv_sec: Int(modified), tv_nsec: 0))
         // Some file systems keep no times; the body is what matters.
-        futimens(descriptor, times)
+        withUnsafeBytes(of: times) { _ = futimens(descriptor, $0.bindMemory(to: timespec.self).baseAddress) }
     }
 }

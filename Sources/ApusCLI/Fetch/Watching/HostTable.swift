@@ -45,8 +45,8 @@ struct HostTable: Sendable {
     init(capacity: Int = 1_024) { self.capacity = capacity }
 
     mutating func began(_ name: String, at elapsed: Duration) {
-        makeRoom(for: name)
-        hosts[name, default: Host()].begin(elapsed)
+        let place = place(of: name)
+        hosts.values[place].begin(elapsed)
         total.begin(elapsed)
     }
 
@@ -58,8 +58,8 @@ struct HostTable: Sendable {
         hadBegun: Bool,
         at elapsed: Duration
     ) {
-        makeRoom(for: name)
-        hosts[name, default: Host()].finish(duration, isFailure, bytes, hadBegun, elapsed)
+        let place = place(of: name)
+        hosts.values[place].finish(duration, isFailure, bytes, hadBegun, elapsed)
         total.finish(duration, isFailure, bytes, hadBegun, elapsed)
     }
 
@@ -77,6 +77,19 @@ struct HostTable: Sendable {
             if result.count > limit { result.removeLast() }
         }
         return result.map { ($0.name, $0.host) }
+    }
+
+    /// Where the host asked for last is: mostly the next is the same, and its name need not be hashed.
+    private var last: (name: String, place: Dictionary<String, Host>.Index)?
+
+    private mutating func place(of name: String) -> Dictionary<String, Host>.Index {
+        if let last, last.name == name { return last.place }
+        makeRoom(for: name)
+        if hosts[name] == nil { hosts[name] = Host() }
+        // It is there now.
+        let place = hosts.index(forKey: name) ?? hosts.startIndex
+        last = (name, place)
+        return place
     }
 
     private mutating func makeRoom(for name: String) {

@@ -23,7 +23,7 @@ struct LatencyDistribution: Sendable, Equatable {
 
     mutating func record(_ duration: Duration) {
         histogram.record(duration)
-        bins[Self.bin(of: duration)] += 1
+        bins[Self.bin(of: duration.inNanoseconds)] += 1
     }
 
     mutating func add(_ other: LatencyDistribution) {
@@ -77,8 +77,8 @@ struct LatencyDistribution: Sendable, Equatable {
     private static func edge(_ index: Int) -> Duration { .nanoseconds(edges[index]) }
 
     /// The first bin whose end is not below.
-    private static func bin(of duration: Duration) -> Int {
-        let nanoseconds = duration.inNanoseconds
+    private static func bin(of nanoseconds: Int64) -> Int {
+        let edges = edges
         var low = 0
         var high = edges.count
         while low < high {

@@ -6,7 +6,8 @@ import Synchronization
 final class RunStatistics: FetchWatcher {
     private struct State {
         var snapshot = RunSnapshot()
-        var statuses: [Int: Int] = [:]
+        /// How often each came, from 100 on.
+        var statuses = [Int](repeating: 0, count: 900)
         var failures: [String: RunSnapshot.Failure] = [:]
         var hosts = HostTable()
         var series = ThroughputSeries()
@@ -35,8 +36,8 @@ final class RunStatistics: FetchWatcher {
 
     func received(bytes count: Int, host: String) {
         bytes.wrappingAdd(count, ordering: .relaxed)
-        let elapsed = clock.elapsed
-        guard elapsed.inNanoseconds >= nextSlice.load(ordering: .relaxed) else { return }
+        let elapsed = clock.nanoseconds
+        guard elapsed >= nextSlice.load(ordering: .relaxed) else { return }
         state.withLock { update(&$0, at: elapsed) { _ in } }
     }
 
@@ -44,7 +45,7 @@ final class RunStatistics: FetchWatcher {
 
     func finished(_ result: FetchResult, host: String?) {
         guard result.outcome != .skipped else { return addSkipped(1) }
-        let elapsed = clock.elapsed
+        let elapsed = clock.nanoseconds
         let isFailure = result.outcome == .failed
         let hadBegun = result.attempts > 0
         state.withLock { state in
@@ -54,7 +55,7 @@ final class RunStatistics: FetchWatcher {
             case .failed: state.snapshot.failed += 1
             case .skipped: break
             }
-            if let status = result.status, (100...999).contains(status) { state.statuses[status, default: 0] += 1 }
+            if let status = result.status, (100...999).contains(status) { state.statuses[status - 100] += 1 }
             if let failure = result.failure { count(failure, host, &state) }
             if hadBegun {
                 state.snapshot.inFlight = max(0, state.snapshot.inFlight - 1)
@@ -67,7 +68,7 @@ final class RunStatistics: FetchWatcher {
                     isFailure: isFailure,
                     bytes: result.bytes,
                     hadBegun: hadBegun,
-                    at: elapsed
+                    at: .nanoseconds(elapsed)
                 )
             }
             update(&state, at: elapsed) { slice in
@@ -97,12 +98,14 @@ final class RunStatistics: FetchWatcher {
     func snapshot(hosts limit: Int) -> RunSnapshot {
         let elapsed = clock.elapsed
         return state.withLock { state in
-            update(&state, at: elapsed) { _ in }
+            update(&state, at: elapsed.inNanoseconds) { _ in }
             var result = state.snapshot
             result.elapsed = elapsed
             result.bytes = state.seriesBytes
             result.series = state.series
-            result.statuses = state.statuses.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+            result.statuses = state.statuses.enumerated().filter { $0.element > 0 }.map {
+                ($0.offset + 100, $0.element)
+            }
             result.failures = state.failures.values.sorted { ($1.count, $0.code) < ($0.count, $1.code) }
             result.slowest = state.hosts.slowest(limit, at: elapsed).map {
                 RunSnapshot.HostRow(name: $0.name, figures: $0.host, slowness: $0.host.slowness(at: elapsed))
@@ -126,7 +129,7 @@ final class RunStatistics: FetchWatcher {
     /// Gives the slice of this moment what has happened in it, the bytes that came since it was last looked at included.
     private func update(
         _ state: inout State,
-        at elapsed: Duration,
+        at elapsed: Int64,
         _ change: (inout ThroughputSeries.Slice) -> Void
     ) {
         let total = bytes.load(ordering: .relaxed)
@@ -135,6 +138,6 @@ final class RunStatistics: FetchWatcher {
             change(&slice)
         }
         state.seriesBytes = max(total, state.seriesBytes)
-        nextSlice.store((elapsed + state.series.width).inNanoseconds, ordering: .relaxed)
+        nextSlice.store(elapsed &+ state.series.nanoseconds, ordering: .relaxed)
     }
 }

@@ -17,18 +17,24 @@ struct ThroughputSeries: Sendable, Equatable {
     static let limit = 240
 
     /// How long each slice is.
-    private(set) var width: Duration = .milliseconds(50)
+    var width: Duration { .nanoseconds(nanoseconds) }
+    private(set) var nanoseconds: Int64 = 50_000_000
     /// From the run's beginning on; the last one may not be over.
     private(set) var slices: [Slice] = []
 
     /// The slice of a moment, to add to.
     mutating func update(at elapsed: Duration, _ change: (inout Slice) -> Void) {
+        update(at: elapsed.inNanoseconds, change)
+    }
+
+    /// - Parameter elapsed: in nanoseconds.
+    mutating func update(at elapsed: Int64, _ change: (inout Slice) -> Void) {
         var index = index(of: elapsed)
         while index >= Self.limit {
             slices = stride(from: 0, to: slices.count, by: 2).map {
                 $0 + 1 < slices.count ? slices[$0] + slices[$0 + 1] : slices[$0]
             }
-            width *= 2
+            nanoseconds *= 2
             index = self.index(of: elapsed)
         }
         while slices.count <= index { slices.append(Slice()) }
@@ -36,5 +42,5 @@ struct ThroughputSeries: Sendable, Equatable {
     }
 
     /// Nothing is negative: a clock that goes back, as between threads, is taken as standing still.
-    private func index(of elapsed: Duration) -> Int { max(0, Int(min(elapsed / width, 1e15))) }
+    private func index(of elapsed: Int64) -> Int { max(0, Int(elapsed / nanoseconds)) }
 }
