@@ -60,7 +60,18 @@ struct BenchCommandTests {
                 #expect(counter.names["PUT text/x application/x-www-form-urlencoded a=b"] == 2)
                 try bench.write("file", to: "body")
                 let short = try await run(
-                    bench, "bench", "-X", "PATCH", "-H", "Accept: b", "--data", "@body", "-n", "1", "-q", server.url()
+                    bench,
+                    "bench",
+                    "-X",
+                    "PATCH",
+                    "-H",
+                    "Accept: b",
+                    "--data",
+                    "@body",
+                    "-n",
+                    "1",
+                    "-q",
+                    server.url()
                 )
                 #expect(short.code == 0)
                 #expect(short.output.contains("1 request"))
@@ -95,7 +106,16 @@ struct BenchCommandTests {
                 return .text("never")
             }) { server in
                 let late = try await run(
-                    bench, "bench", "--timeout", "0.05", "-n", "2", "-c", "1", "--json", server.url()
+                    bench,
+                    "bench",
+                    "--timeout",
+                    "0.05",
+                    "-n",
+                    "2",
+                    "-c",
+                    "1",
+                    "--json",
+                    server.url()
                 )
                 #expect(late.code == 1)
                 let first = try result(late)

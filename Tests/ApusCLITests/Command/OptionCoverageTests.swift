@@ -21,7 +21,9 @@ struct OptionCoverageTests {
                 let options = try CommandDump.parse(outcome.output).arguments ?? []
                 #expect(options.count { $0.names != nil } >= 2)
                 // Of the tests of that command only: they name it, or call what does.
-                let own = sources.filter { $0.contains("\"\(command)\"") || command == "fetch" && $0.contains(".fetch(") }
+                let own = sources.filter {
+                    $0.contains("\"\(command)\"") || command == "fetch" && $0.contains(".fetch(")
+                }
                 for option in options {
                     guard let names = option.names?.map({ "\"\($0.text)\"" }), !names.isEmpty else { continue }
                     let isNamed = own.contains { source in names.contains { source.contains($0) } }

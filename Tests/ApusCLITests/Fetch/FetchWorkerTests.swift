@@ -53,7 +53,10 @@ struct FetchWorkerTests {
 
     /// Its connection is not worth so much.
     @Test func theLargeBodyOfARefusalIsNotRead() async throws {
-        var response = MockResponse.pieces(Array(repeating: [UInt8](repeating: 1, count: 20_000), count: 100), every: .seconds(1))
+        var response = MockResponse.pieces(
+            Array(repeating: [UInt8](repeating: 1, count: 20_000), count: 100),
+            every: .seconds(1)
+        )
         response.status = .notFound
         let (time, line) = try await fetch(response)
         #expect(time == .seconds(3))
