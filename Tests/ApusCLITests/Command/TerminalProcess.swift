@@ -11,11 +11,13 @@ final class TerminalProcess: Sendable {
 
     /// - Parameter environment: beside nothing else but PATH, HOME, TERM and LANG.
     init(_ arguments: [String], folder: String, columns: Int, environment: [String: String] = [:]) throws {
-        master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)
-        var name = [CChar](repeating: 0, count: 128)
-        guard master >= 0, grantpt(master) == 0, unlockpt(master) == 0, ptsname_r(master, &name, name.count) == 0 else {
+        master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        var (isLocked, number): (Int32, Int32) = (0, 0)
+        // TIOCSPTLCK and TIOCGPTN, which Swift does not import.
+        guard master >= 0, ioctl(master, 0x4004_5431, &isLocked) == 0, ioctl(master, 0x8004_5430, &number) == 0 else {
             throw ApusProcess.Failure(message: "no terminal: \(String(cString: strerror(errno)))")
         }
+        let name = "/dev/pts/\(number)"
         Self.resize(master, columns)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -55,7 +57,7 @@ final class TerminalProcess: Sendable {
 
     private static func resize(_ master: Int32, _ columns: Int) {
         var size = winsize(ws_row: 24, ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
-        ioctl(master, UInt(TIOCSWINSZ), &size)
+        _ = ioctl(master, UInt(TIOCSWINSZ), &size)
     }
 
     /// Waits until what has come is as wanted.

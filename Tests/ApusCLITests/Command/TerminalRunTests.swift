@@ -1,5 +1,6 @@
 import Apus
 import ApusTesting
+import Foundation
 import HTTPTypes
 import Testing
 

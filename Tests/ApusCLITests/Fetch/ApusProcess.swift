@@ -115,11 +115,11 @@ final class ApusProcess: Sendable {
     func send(_ signal: Int32) { kill(identifier, signal) }
 
     /// Sets the largest file that it may write from now on.
-    func setLargestFile(bytes: UInt) {
-        var limit = rlimit()
-        prlimit(identifier, RLIMIT_FSIZE, nil, &limit)
-        limit.rlim_cur = rlim_t(bytes)
-        prlimit(identifier, RLIMIT_FSIZE, &limit, nil)
+    func setLargestFile(bytes: Int, folder: String) async throws {
+        // prlimit(2) is not to be had from Swift.
+        let script = "exec prlimit --pid \"$0\" --fsize=\"$1\":"
+        let outcome = try await Self.shell(script, ["\(identifier)", "\(bytes)"], folder: folder).wait()
+        guard outcome.code == 0 else { throw Failure(message: outcome.errors) }
     }
 
     /// Waits for its end. Once.

@@ -72,7 +72,9 @@ struct FetchTroubleTests {
             let process = Mutex<ApusProcess?>(nil)
             let handler: HTTPServer.Handler = { request in
                 // A URL is asked for when the lines of those before it are written, or nearly.
-                if counter.add() == 200 { process.withLock { $0 }?.setLargestFile(bytes: 1 << 30) }
+                if counter.add() == 200 {
+                    try await process.withLock { $0 }?.setLargestFile(bytes: 1 << 30, folder: bench.folder)
+                }
                 return .text(request.path)
             }
             try await TestServer.with(handler) { server in

@@ -1,5 +1,6 @@
 import Apus
 import ApusTesting
+import ArgumentParser
 import HTTPTypes
 import Testing
 
