@@ -86,6 +86,44 @@ import Testing
         }
     }
 
+    @Test func whatRunsAtTheSameTimeLeftIsTakenByTheItemThatItIsOf() throws {
+        try withScratchFolder { path in
+            do {
+                let storages = try (0..<3).map { _ in try Storage(path) }
+                for (index, storage) in storages.enumerated() {
+                    let file = try partial(storage, name: "run\(index)")
+                    try file.begin(at: 0, validator: tag)
+                    try file.append([UInt8](repeating: 1, count: index + 1))
+                }
+                let hopeless = try partial(storages[1], number: 6, name: "b")
+                try hopeless.begin(at: 0, validator: nil)
+                // A run that still goes on keeps its own.
+                let later = try Storage(path)
+                #expect(try partial(later, name: "run2").resumption() == nil)
+                later.close()
+            }
+            let folders = [".apus-partial", ".apus-partial-2", ".apus-partial-3"]
+            #expect(try listFolder(path) == folders)
+            try run(path) { storage in
+                #expect(try listFolder(path + "/.apus-partial-2") == ["5", "5.meta"])
+                #expect(storage.staging.mayHavePart(5) && !storage.staging.mayHavePart(6))
+                let file = try partial(storage, name: "run2")
+                #expect(file.resumption()?.offset == 3)
+                try file.begin(at: 3, validator: tag)
+                #expect(try file.finish() == "run2")
+            }
+            // What is of other items stays for them.
+            #expect(try listTree(path) == [".apus-partial-2/5", ".apus-partial-2/5.meta", "run2"])
+            try run(path) { storage in
+                let file = try partial(storage, name: "run1")
+                #expect(file.resumption()?.offset == 2)
+                file.discard()
+            }
+            #expect(try listTree(path) == ["run2"])
+            #expect(try listFolder(path) == ["run2"])
+        }
+    }
+
     @Test func aSecondAttemptOfTheSameRunGoesOn() throws {
         try withScratchFolder { path in
             try run(path) { storage in

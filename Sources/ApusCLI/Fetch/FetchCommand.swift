@@ -20,6 +20,9 @@ struct FetchCommand: ParsableCommand {
             With -o the bodies are stored under DIR, each under its own name only when it
             is complete, with the time of its Last-Modified, and never outside of DIR.
             Bodies of responses with a status of 400 or more are counted, not stored.
+            What is incomplete waits in DIR/.apus-partial (-2, -3, ... where runs go on at
+            the same time) for a run that goes on with it. Nobody else needs it: when
+            nothing runs there it can be removed.
 
             In FILE each line is a URL, or an object of JSON with "url" and, as needed,
             "method", "headers", "body" and "output". Empty lines and lines that begin

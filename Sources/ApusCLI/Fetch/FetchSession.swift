@@ -72,12 +72,18 @@ struct FetchSession: Sendable {
             thrown = error
         }
         let isInterrupted = thrown is CancellationError
-        let isWhole = thrown == nil && !watch.hasFailures && record?.failure == nil
+        var isNoted = true
         do {
-            try state?.close(removing: false)
+            try record?.close()
         } catch {
             StandardError.complain("\(error)")
+            isNoted = false
         }
+        if let loss = record?.loss {
+            StandardError.complain(loss)
+            isNoted = false
+        }
+        let isWhole = thrown == nil && !watch.hasFailures && isNoted
         plan.storage?.close()
         if let error = thrown as? OutputError, error.isClosed { ExitStatus.dieOfBrokenPipe() }
         if isInterrupted, resumeCommand == nil {

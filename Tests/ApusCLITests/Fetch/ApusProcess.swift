@@ -52,7 +52,7 @@ final class ApusProcess: Sendable {
         blocks: Int? = nil,
         descriptors: Int? = nil
     ) throws {
-        let limit = (blocks.map { "ulimit -f \($0); " } ?? "") + (descriptors.map { "ulimit -n \($0); " } ?? "")
+        let limit = (blocks.map { "ulimit -S -f \($0); " } ?? "") + (descriptors.map { "ulimit -n \($0); " } ?? "")
         try self.init(
             script: "\(limit)exec \"$0\" \"$@\"",
             [Self.path] + arguments,
@@ -113,6 +113,14 @@ final class ApusProcess: Sendable {
     var errors: String { Self.text(errorPath) }
 
     func send(_ signal: Int32) { kill(identifier, signal) }
+
+    /// Sets the largest file that it may write from now on.
+    func setLargestFile(bytes: Int, folder: String) async throws {
+        // prlimit(2) is not to be had from Swift.
+        let script = "exec prlimit --pid \"$0\" --fsize=\"$1\":"
+        let outcome = try await Self.shell(script, ["\(identifier)", "\(bytes)"], folder: folder).wait()
+        guard outcome.code == 0 else { throw Failure(message: outcome.errors) }
+    }
 
     /// Waits for its end. Once.
     func wait() async throws -> Outcome {

@@ -58,6 +58,21 @@ struct FetchRecordTests {
         }
     }
 
+    @Test func thePageIsWrittenForItsOwnerAndSaysWhatHappened() async throws {
+        try await withBench { bench in
+            try await TestServer.with({ $0.path == "/1" ? .status(.notFound) : .text("abc") }) { server in
+                let run = try await bench.fetch("--html-report", "page.html", server.url("/{1..30}"))
+                #expect(run.code == 1)
+                #expect(bench.mode("page.html") == 0o600)
+                let page = bench.read("page.html") ?? ""
+                #expect(page.hasPrefix("<!doctype html>") || page.hasPrefix("<!DOCTYPE html>"))
+                for text in ["Content-Security-Policy", "404", "p99.9", "\(server.server.address)", "</html>"] {
+                    #expect(page.contains(text), "\(text)")
+                }
+            }
+        }
+    }
+
     @Test func linesGoToStandardOutputUnlessItIsATerminal() async throws {
         try await withBench { bench in
             try await TestServer.with({ _ in .text("abc") }) { server in

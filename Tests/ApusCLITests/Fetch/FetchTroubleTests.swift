@@ -65,6 +65,41 @@ struct FetchTroubleTests {
         }
     }
 
+    /// The largest file that the process may write stands for the disk; somebody makes room when half of the URLs are there.
+    @Test func theReportGoesOnWhenThereIsRoomAgainAndAResumedRunCompletesIt() async throws {
+        try await withBench { bench in
+            let counter = Counter()
+            let process = Mutex<ApusProcess?>(nil)
+            let handler: HTTPServer.Handler = { request in
+                // A URL is asked for when the lines of those before it are written, or nearly.
+                if counter.add() == 200 {
+                    try await process.withLock { $0 }?.setLargestFile(bytes: 1 << 30, folder: bench.folder)
+                }
+                return .text(request.path)
+            }
+            try await TestServer.with(handler) { server in
+                let input = (1...400).map { server.url("/\($0)") + "\n" }.joined()
+                try bench.write(input, to: "urls")
+                let arguments = ["-i", "urls", "-o", "out", "--report", "r", "--state", "s", "--rate", "2000"]
+                let run = try ApusProcess(["fetch"] + arguments, folder: bench.folder, blocks: 20)
+                process.withLock { $0 = run }
+                let outcome = try await run.wait()
+                #expect(outcome.code == 1)
+                #expect(bench.files("out").count == 400)
+                #expect(outcome.errors.contains("cannot write the report r: File too large"))
+                #expect(outcome.errors.contains("lines that could not be written; --resume fetches their URLs again"))
+                let before = try bench.report("r").map(\.n)
+                #expect(Set(before).count == before.count)
+                #expect(before.count < 400 && before.last.map { $0 > 300 } == true)
+                let second = try ApusProcess(["fetch", "--resume"] + arguments, folder: bench.folder)
+                let completed = try await second.wait()
+                #expect(completed.code == 0)
+                #expect(try bench.report("r").map(\.n) == Array(1...400))
+                #expect(counter.total == 800 - before.count)
+            }
+        }
+    }
+
     @Test func linesThatCannotBeMeantAreReportedAndTheOthersFetched() async throws {
         try await withBench { bench in
             let counter = Counter()

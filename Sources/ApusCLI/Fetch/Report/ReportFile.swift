@@ -4,6 +4,8 @@ import Glibc
 struct ReportFile: Sendable {
     let path: String
     private let descriptor: Int32
+    /// A pipe or /dev/null is what it is.
+    private let isRegular: Bool
 
     /// Makes the file, or goes on with the one of an earlier run.
     ///
@@ -16,18 +18,32 @@ struct ReportFile: Sendable {
         guard descriptor >= 0 else { throw ReportError(path, errno) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw ReportError(path, errno) }
-        // A pipe or /dev/null is what it is.
-        guard status.st_mode & S_IFMT == S_IFREG else { return }
+        isRegular = status.st_mode & S_IFMT == S_IFREG
+        guard isRegular else { return }
         fchmod(descriptor, 0o600)
         if continues { Self.dropBrokenLine(descriptor, size: Int(status.st_size)) }
     }
 
+    /// All of the lines, or none of them: what a full disk took of them is removed again.
     func write(_ lines: [UInt8]) throws {
+        let before = size
         do {
             try Output.writeAll(lines, to: descriptor)
         } catch let error as OutputError {
+            cut(to: before)
             throw ReportError(path, error.errno)
         }
+    }
+
+    /// In bytes; 0 of a pipe or a device.
+    var size: Int {
+        var status = stat()
+        return isRegular && fstat(descriptor, &status) == 0 ? Int(status.st_size) : 0
+    }
+
+    /// Removes what was written since it had this ``size``.
+    func cut(to size: Int) {
+        if isRegular { ftruncate(descriptor, size) }
     }
 
     private static func dropBrokenLine(_ descriptor: Int32, size: Int) {

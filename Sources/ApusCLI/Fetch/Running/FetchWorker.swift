@@ -272,7 +272,7 @@ struct FetchWorker: Sendable {
         let plan = run.plan
         guard let storage = plan.storage, let path = transfer.path else { return Look() }
         let item = transfer.item
-        let resumes = storage.staging.hasLeftover(item.number) && plan.continues(item)
+        let resumes = storage.staging.mayHavePart(item.number) && plan.continues(item)
         guard resumes || plan.ifModified, plan.method(of: item) == .get else { return Look() }
         return try await files.run {
             var look = Look()

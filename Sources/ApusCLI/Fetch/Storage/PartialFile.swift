@@ -49,9 +49,16 @@ final class PartialFile: Sendable {
 
     /// What an earlier attempt or run has left; nil if the body begins anew.
     func resumption() -> Resumption? {
+        if let own = resumptionHere() { return own }
+        guard staging.isAbandoned(number) else { return nil }
+        staging.adopt(number) { validator(in: $0) != nil }
+        return resumptionHere()
+    }
+
+    private func resumptionHere() -> Resumption? {
         guard staging.hasLeftover(number) else { return nil }
         var status = stat()
-        guard let text = readMeta(), let validator = PartialValidator(meta: text, identity: identity),
+        guard let validator = validator(in: staging.folder),
             fstatat(staging.folder.descriptor, StagingFolder.bodyName(number), &status, AT_SYMLINK_NOFOLLOW) == 0,
             status.st_mode & S_IFMT == S_IFREG, status.st_size > 0
         else { return nil }
@@ -159,9 +166,14 @@ final class PartialFile: Sendable {
         return (try? Output.writeAll(Array(text.utf8), to: descriptor)) != nil
     }
 
-    private func readMeta() -> String? {
+    /// Of what an earlier run left of this body; nil if there is nothing, or of another one.
+    private func validator(in folder: Folder) -> PartialValidator? {
+        readMeta(in: folder).flatMap { PartialValidator(meta: $0, identity: identity) }
+    }
+
+    private func readMeta(in folder: Folder) -> String? {
         let flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
-        let descriptor = openat(staging.folder.descriptor, StagingFolder.metaName(number), flags)
+        let descriptor = openat(folder.descriptor, StagingFolder.metaName(number), flags)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var buffer = [UInt8](repeating: 0, count: PartialValidator.maximumMeta)

@@ -4,22 +4,32 @@ import Synchronization
 /// Where bodies are while they are incomplete: a folder of our own in the folder of `-o`, for this run alone.
 ///
 /// A body has the item's number as its name there. One that can be gone on with has a second file beside it, `number.meta`, which says of
-/// what it is a part. Whatever a run that was killed left behind is removed by the next one, if nothing can be made of it.
+/// what it is a part. Whatever a run that was killed left behind is removed by the next one, if nothing can be made of it. Of runs that went
+/// on at the same time each had a folder; what a killed one left is taken from there by the item that it is a part of, whichever folder
+/// its run has now.
 final class StagingFolder: Sendable {
     static let name = ".apus-partial"
     private static let metaSuffix = ".meta"
     private static let attempts = 16
 
+    /// What another run left in its folder.
+    private struct Abandoned {
+        var name: String
+        var folder: Folder
+        var numbers: Set<Int>
+    }
+
     let folder: Folder
     private let ownName: String
     /// Of earlier runs. Others need not be looked for.
     private let leftovers: Mutex<Set<Int>>
+    private let abandoned: [Abandoned]
 
     /// Makes it in `parent`; a second run at the same time gets one of its own.
     init(in parent: Folder) throws {
         var attempt = 1
         while true {
-            let name = attempt == 1 ? Self.name : "\(Self.name)-\(attempt)"
+            let name = Self.folderName(attempt)
             if let folder = try Self.locked(name, in: parent) {
                 self.folder = folder
                 ownName = name
@@ -29,6 +39,24 @@ final class StagingFolder: Sendable {
             guard attempt <= Self.attempts else { throw StorageError("cannot lock \(Self.name)", EWOULDBLOCK) }
         }
         leftovers = Mutex(Self.clean(folder))
+        let own = ownName
+        abandoned = (1...Self.attempts).compactMap { attempt in
+            let name = Self.folderName(attempt)
+            guard name != own, let other = parent.child(name, making: false), Self.isOurs(other) else { return nil }
+            // A run that still goes on keeps what it has.
+            guard flock(other.descriptor, LOCK_EX | LOCK_NB) == 0 else { return nil }
+            defer { flock(other.descriptor, LOCK_UN) }
+            let numbers = Self.clean(other)
+            if numbers.isEmpty, unlinkat(parent.descriptor, name, AT_REMOVEDIR) == 0 { return nil }
+            return numbers.isEmpty ? nil : Abandoned(name: name, folder: other, numbers: numbers)
+        }
+    }
+
+    private static func folderName(_ attempt: Int) -> String { attempt == 1 ? name : "\(name)-\(attempt)" }
+
+    private static func isOurs(_ folder: Folder) -> Bool {
+        var status = stat()
+        return fstat(folder.descriptor, &status) == 0 && status.st_uid == geteuid()
     }
 
     /// - Returns: nil if it is another run's.
@@ -98,8 +126,33 @@ final class StagingFolder: Sendable {
     static func bodyName(_ number: Int) -> String { String(number) }
     static func metaName(_ number: Int) -> String { String(number) + metaSuffix }
 
-    /// Whether an earlier run left something of this item.
+    /// Whether an earlier run left something that may be of this item.
+    func mayHavePart(_ number: Int) -> Bool { hasLeftover(number) || isAbandoned(number) }
+
+    /// Whether an earlier run left something here with this number.
     func hasLeftover(_ number: Int) -> Bool { leftovers.withLock { $0.contains(number) } }
+
+    /// Whether runs at the same time left something of an item with this number.
+    func isAbandoned(_ number: Int) -> Bool { abandoned.contains { $0.numbers.contains(number) } }
+
+    /// Takes what another run left of this item, in place of what is here with that number.
+    ///
+    /// - Parameter isOfItem: whether the item is the one that this is known of.
+    func adopt(_ number: Int, _ isOfItem: (_ folder: Folder) -> Bool) {
+        for other in abandoned where other.numbers.contains(number) {
+            // By now it may be a run's again.
+            guard flock(other.folder.descriptor, LOCK_EX | LOCK_NB) == 0 else { continue }
+            defer { flock(other.folder.descriptor, LOCK_UN) }
+            guard isOfItem(other.folder) else { continue }
+            // First what is known of the body here, which is going to be another one.
+            removeMeta(number)
+            let (body, meta) = (Self.bodyName(number), Self.metaName(number))
+            guard renameat(other.folder.descriptor, body, folder.descriptor, body) == 0,
+                renameat(other.folder.descriptor, meta, folder.descriptor, meta) == 0
+            else { continue }
+            return addLeftover(number)
+        }
+    }
 
     /// An empty file for a body; what is there of an earlier run is gone.
     ///
@@ -127,6 +180,12 @@ final class StagingFolder: Sendable {
         leftovers.withLock { _ = $0.remove(number) }
     }
 
-    /// Removes the folder if nothing is in it.
-    func close(in parent: Folder) { unlinkat(parent.descriptor, ownName, AT_REMOVEDIR) }
+    /// Removes the folder if nothing is in it, and those of which everything was taken.
+    func close(in parent: Folder) {
+        unlinkat(parent.descriptor, ownName, AT_REMOVEDIR)
+        for other in abandoned where flock(other.folder.descriptor, LOCK_EX | LOCK_NB) == 0 {
+            unlinkat(parent.descriptor, other.name, AT_REMOVEDIR)
+            flock(other.folder.descriptor, LOCK_UN)
+        }
+    }
 }

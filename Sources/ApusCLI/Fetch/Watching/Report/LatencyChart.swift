@@ -6,7 +6,7 @@ struct LatencyChart {
 
     func html(_ kind: String) -> HTML {
         let isNarrow = kind == "narrow"
-        var chart = SVGChart(width: isNarrow ? 420 : 960, height: isNarrow ? 210 : 240, top: 46)
+        var chart = SVGChart(width: isNarrow ? 420 : 960, height: isNarrow ? 224 : 254, top: 60)
         let bars = latency.bars(atMost: isNarrow ? 30 : 70)
         let ticks = ChartScale.ticks(to: Double(bars.map(\.count).max() ?? 0), steps: 4)
         let maximum = ticks.last ?? 1
@@ -52,19 +52,22 @@ struct LatencyChart {
         return []
     }
 
-    /// The percentiles. Their names stand in three rows, so that neighbours do not cover each other.
+    /// The percentiles. Their names stand in rows of their own, so that none covers another, and above the lines.
     private func marks(_ bars: [LatencyDistribution.Bar], _ chart: inout SVGChart) {
         guard latency.count > 0 else { return }
-        for (index, percentile) in Summary.percentiles.enumerated() where percentile.name != "max" {
+        var labels: [(text: String, kind: String, x: Double, y: Double)] = []
+        for percentile in Summary.percentiles where percentile.name != "max" {
             let time = latency.percentile(percentile.value)
             guard let fraction = Self.place(of: time, bars) else { continue }
             let x = chart.x(fraction)
-            let row = 12.0 + Double(index % 3) * 14
+            let row = 12.0 + Double(labels.count) * 14
             chart.line("mark", x, row + 4, x, chart.y(0))
-            let isRight = fraction > 0.8
+            // There may be no room on the right.
+            let isRight = fraction > (chart.width > 500 ? 0.88 : 0.72)
             let text = "\(percentile.name) \(Format.time(time))"
-            chart.text(text, isRight ? "mark end" : "mark", x + (isRight ? -5 : 5), row + 4)
+            labels.append((text, isRight ? "mark end" : "mark", x + (isRight ? -5 : 5), row + 4))
         }
+        for label in labels { chart.text(label.text, label.kind, label.x, label.y) }
     }
 
     /// Where a time stands on the axis, from 0 to 1.

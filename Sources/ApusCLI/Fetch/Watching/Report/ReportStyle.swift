@@ -35,7 +35,8 @@ enum ReportStyle {
         svg .failed { fill: var(--bad); }
         svg .bytes { fill: var(--bytes-area); stroke: var(--bytes); stroke-width: 1.5; stroke-linejoin: round; }
         svg .bar { fill: var(--good); } svg .bar.bad { fill: var(--bad); } svg .bar.warn { fill: var(--warn); }
-        svg .mark { stroke: var(--mark); stroke-width: 1.5; stroke-dasharray: 4 3; } svg text.mark { fill: var(--mark); stroke: none; }
+        svg .mark { stroke: var(--mark); stroke-width: 1.5; stroke-dasharray: 4 3; }
+        svg text.mark { fill: var(--mark); stroke: var(--card); stroke-width: 4; stroke-dasharray: none; paint-order: stroke; }
         svg.meter { height: 8px; min-width: 60px; } svg.meter .all { fill: var(--line); }
         .legend { font-size: 13px; color: var(--soft); margin: -6px 0 8px; } .legend i { display: inline-block; width: 10px;
           height: 10px; border-radius: 2px; margin: 0 5px 0 12px; } .legend i:first-child { margin-left: 0; }
