@@ -37,7 +37,9 @@ struct ServerConnectionTests {
         }
     }
 
-    @Test("a text's Content-Type is the usual one until the handler states another, and is there to be read and changed")
+    @Test(
+        "a text's Content-Type is the usual one until the handler states another, and is there to be read and changed"
+    )
     func plainText() async throws {
         var changed = ServerResponse.text("x")
         #expect(changed.headers == [.contentType: "text/plain; charset=utf-8"])

@@ -208,7 +208,9 @@ extension HTTP1Connection {
     /// - Returns: whether it is one; if not, nothing has been done.
     public mutating func sendUsualResponse(prepared: [UInt8], body: UnsafeRawBufferPointer) -> Bool {
         // Of the table of moves this takes two rows at once: a response may begin, and then end.
-        guard server == .responding, keepAlive, peerMinor == 1, !isHead, !isConnect, !offersUpgrade else { return false }
+        guard server == .responding, keepAlive, peerMinor == 1, !isHead, !isConnect, !offersUpgrade else {
+            return false
+        }
         written.appendOK(prepared: prepared, body: body)
         server = .done
         outgoing = .length

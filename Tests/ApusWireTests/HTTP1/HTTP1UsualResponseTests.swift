@@ -70,7 +70,9 @@ struct HTTP1UsualResponseTests {
         }
     }
 
-    @Test("most requests are answered so; what HEAD, 1.0, a close or a change of protocols asks for is left to the general way")
+    @Test(
+        "most requests are answered so; what HEAD, 1.0, a close or a change of protocols asks for is left to the general way"
+    )
     func usual() throws {
         let were = try Self.requests.map { try Self.outcome($0, "", prepared: Self.prepared, usual: true).wasUsual }
         #expect(were == [true, true, false, false, false, false, true, true, true, false, false])
