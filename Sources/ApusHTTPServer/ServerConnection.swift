@@ -27,8 +27,8 @@ final class ServerConnection {
     private var isReading = false
     private var hasAnswered = false
     private var mustAnnounceContinue = false
-    private var mustClose = false
-    private var isCancelled = false
+    var mustClose = false
+    private(set) var isCancelled = false
     /// The connection's task, while it runs.
     var task: UnsafeCurrentTask?
 
@@ -144,26 +144,6 @@ final class ServerConnection {
         return ServerRequest(head, body: ServerRequestBody(bound, cycle: cycle), remoteAddress: remoteAddress)
     }
 
-    /// RFC 9110 §9.3.6: a tunnel, which only a proxy makes. A handler that does not know it would answer 2xx and mean a page.
-    private func refuseTunnel() -> ServerResponse {
-        mustClose = true
-        return .text("CONNECT is not supported here\n", status: .notImplemented)
-    }
-
-    /// What the client gets for an error of the handler.
-    ///
-    /// - Throws: `CancellationError` if the connection was told to end.
-    private func response(to error: any Error, _ request: ServerRequest) throws -> ServerResponse {
-        if error is CancellationError, isCancelled { throw error }
-        if let error = error as? ServerError, error.code != .disconnected {
-            mustClose = true
-            return .text("\(error)\n", status: .named(error.code.status))
-        }
-        // The client is told nothing about the inside.
-        core.configuration.logger.error("The handler of \(request.method) \(request.path) failed: \(error)")
-        return .text("Internal server error\n", status: .internalServerError)
-    }
-
     /// Sends a response, as far as that goes without waiting.
     ///
     /// - Returns: whether all of it is out. If not, ``answer(_:_:)`` does the rest.
@@ -199,12 +179,6 @@ final class ServerConnection {
         mustClose = true
         http.pointee.closeAfterThisMessage()
         _ = try putSmall(.text("Internal server error\n", status: .internalServerError))
-    }
-
-    /// A response that HTTP does not allow, or whose body is not as long as it says.
-    private static func isOfTheHandler(_ error: any Error) -> Bool {
-        if let error = error as? HTTP1Error { return !error.isPeerFault }
-        return (error as? ServerError)?.code == .invalidResponse
     }
 
     /// Whether what is left of the request's body will not be read, as far as that is known: the response must say that the
@@ -470,15 +444,6 @@ final class ServerConnection {
         let space = http.pointee.prepareInput(minimum: Self.readSize)
         guard let count = try transport.receive(into: space) else { return }
         if count == 0 { http.pointee.receiveEOF() } else { http.pointee.commitInput(count) }
-    }
-
-    private func check(_ outcome: WaitOutcome, _ timeout: String) throws {
-        switch outcome {
-        case .ready: return
-        case .timedOut: throw ServerError(.timedOut, timeout)
-        case .cancelled: throw CancellationError()
-        case .closed, .busy: throw ServerError(.disconnected, "The connection was closed.")
-        }
     }
 
     private var client: String { remoteAddress?.description ?? "a client" }

@@ -85,7 +85,7 @@ struct FetchTroubleTests {
                 process.withLock { $0 = run }
                 let outcome = try await run.wait()
                 #expect(outcome.code == 1)
-                #expect(bench.files("out").count == 400)
+                #expect(bench.files("out").count == 400, "\(outcome.errors)")
                 #expect(outcome.errors.contains("cannot write the report r: File too large"))
                 #expect(outcome.errors.contains("lines that could not be written; --resume fetches their URLs again"))
                 let before = try bench.report("r").map(\.n)
