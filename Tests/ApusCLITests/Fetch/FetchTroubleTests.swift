@@ -81,7 +81,8 @@ struct FetchTroubleTests {
                 let input = (1...400).map { server.url("/\($0)") + "\n" }.joined()
                 try bench.write(input, to: "urls")
                 let arguments = ["-i", "urls", "-o", "out", "--report", "r", "--state", "s", "--rate", "2000"]
-                let run = try ApusProcess(["fetch"] + arguments, folder: bench.folder, blocks: 20)
+                // The lines on standard output, which is a file too, are a fifth of the report's: all of them fit.
+                let run = try ApusProcess(["fetch"] + arguments, folder: bench.folder, blocks: 60)
                 process.withLock { $0 = run }
                 let outcome = try await run.wait()
                 #expect(outcome.code == 1)
