@@ -124,8 +124,10 @@ struct StoragePath: Sendable, Equatable {
         return text.withUTF8 { bytes in
             guard let first = bytes.first, first != UInt8(ascii: "."), bytes.count <= maximumName else { return false }
             // A device's name has three or four letters in front of a dot.
-            let isShort = bytes.count <= 4 || bytes[3] == UInt8(ascii: ".") || bytes[4] == UInt8(ascii: ".")
-            return !isShort && !bytes.contains(where: isEncoded)
+            let mayBeDevice =
+                beginsAsDevice(first)
+                && (bytes.count <= 4 || bytes[3] == UInt8(ascii: ".") || bytes[4] == UInt8(ascii: "."))
+            return !mayBeDevice && !bytes.contains(where: isEncoded)
         }
     }
 
@@ -149,6 +151,8 @@ struct StoragePath: Sendable, Equatable {
 
     /// What Windows takes for a device, whatever stands behind the first dot: folders are copied to there, and shared with it.
     private static func isDevice(_ name: String) -> Bool {
+        // Before anything else: most names are none, and the text's own views are slow.
+        guard let first = name.utf8.first, beginsAsDevice(first) else { return false }
         guard (3...4).contains(name.utf8.prefix { $0 != UInt8(ascii: ".") }.count) else { return false }
         let stem = name.prefix { $0 != "." }.lowercased()
         switch stem {
@@ -156,6 +160,13 @@ struct StoragePath: Sendable, Equatable {
         default:
             guard let last = stem.utf8.last, (0x30...0x39).contains(last) else { return false }
             return stem.dropLast() == "com" || stem.dropLast() == "lpt"
+        }
+    }
+
+    private static func beginsAsDevice(_ byte: UInt8) -> Bool {
+        switch byte | 0x20 {
+        case UInt8(ascii: "a"), UInt8(ascii: "c"), UInt8(ascii: "l"), UInt8(ascii: "n"), UInt8(ascii: "p"): true
+        default: false
         }
     }
 }
