@@ -1,4 +1,4 @@
-// The same as in the peer ahc, which is another package: change both.
+// The peer ahc, which is another package, has this file by a link.
 import Glibc
 import Synchronization
 

@@ -127,17 +127,7 @@ struct BenchCommandTests {
     #if TLS
     @Test func serversAndClientsAreCheckedAsTheTLSOptionsSay() async throws {
         try await withBench { bench in
-            let authority = try TestCertificateAuthority()
-            try bench.write(authority.certificate, to: "ca.pem")
-            let identity = try authority.issue(names: ["client"], purpose: .client)
-            try bench.write(identity.certificateChain, to: "client.pem")
-            try bench.write(identity.privateKey, to: "client.key")
-            var configuration = HTTPServer.Configuration()
-            var tls = TLSServerConfiguration(identity: try authority.issue(addresses: ["127.0.0.1"]))
-            tls.clientCertificates = .required(roots: [authority.certificate])
-            configuration.tls = tls
-            try await TestServer.with(configuration: configuration, { _ in .text("known") }) { server in
-                let url = "https://\(server.server.address)/"
+            try await bench.withServerThatKnowsItsClients { url in
                 let client = ["--cert", "client.pem", "--key", "client.key"]
                 for (options, code) in [
                     (client, 1), (["--cacert", "ca.pem"], 1), (client + ["--cacert", "ca.pem"], 0),

@@ -234,17 +234,7 @@ struct FetchRequestTests {
 
     @Test func aClientCertificateIsShown() async throws {
         try await withBench { bench in
-            let authority = try TestCertificateAuthority()
-            try bench.write(authority.certificate, to: "ca.pem")
-            let identity = try authority.issue(names: ["client"], purpose: .client)
-            try bench.write(identity.certificateChain, to: "client.pem")
-            try bench.write(identity.privateKey, to: "client.key")
-            var configuration = HTTPServer.Configuration()
-            var tls = TLSServerConfiguration(identity: try authority.issue(addresses: ["127.0.0.1"]))
-            tls.clientCertificates = .required(roots: [authority.certificate])
-            configuration.tls = tls
-            try await TestServer.with(configuration: configuration, { _ in .text("known") }) { server in
-                let url = "https://\(server.server.address)/"
+            try await bench.withServerThatKnowsItsClients { url in
                 let outcome6 = try await bench.fetch("--cacert", "ca.pem", "--retries", "0", url)
                 #expect(outcome6.code == 1)
                 let run = try await bench.fetch(
