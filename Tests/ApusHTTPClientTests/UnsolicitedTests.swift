@@ -68,6 +68,28 @@ struct UnsolicitedTests {
         }
     }
 
+    @Test(
+        "right behind a body that is received into its array: it is no part of that, and the connection is closed",
+        arguments: [1, 2]
+    )
+    func behindLargeBody(extra: Int) async throws {
+        let body = String(repeating: "b", count: 100_000)
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+        let evil = String(Self.evil.prefix(extra == 1 ? 1 : Self.evil.count))
+        try await withScripts(
+            [.expectRequest, .send(head), .wait(.seconds(1)), .send(body + evil), .stall],
+            [.expectRequest, .send(head), .wait(.seconds(1)), .send(body)]
+        ) { session, peer in
+            for number in 0...1 {
+                let text = try await session.get(someURL).text()
+                #expect(text == body)
+                try await sleep(for: .seconds(1))
+                #expect(peer.opened == number + 1)
+                #expect(peer.end(number) == (number == 0 ? .closed : nil))
+            }
+        }
+    }
+
     #if TLS
     /// Runs `body` with a TLS server that does to each connection what `handler` says.
     private func withServer(

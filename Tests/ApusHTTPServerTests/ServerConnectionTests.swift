@@ -488,4 +488,24 @@ struct ServerConnectionTests {
             #expect(answer.body == "PURGE /a%20b c=d&e v")
         }
     }
+
+    @Test(
+        "a target has the path before its first question mark, and the query behind it",
+        arguments: [
+            ("/", "/ -"), ("/?", "/ "), ("/a?b?c", "/a b?c"),
+            ("/long/enough/for/the/heap?x=1", "/long/enough/for/the/heap x=1"),
+            ("http://test/p?q", "/p q"), ("http://test?q", "/ q"), ("*", "* -"),
+        ]
+    )
+    func targets(target: String, parts: String) async throws {
+        try await withConnection({ request in
+            .text("\(request.path) \(request.query ?? "-")|\(request.target)")
+        }) { client in
+            let method = target == "*" ? "OPTIONS" : "GET"
+            let answer = try await client.exchange(
+                "\(method) \(target) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            )
+            #expect(answer.body == "\(parts)|\(target)")
+        }
+    }
 }

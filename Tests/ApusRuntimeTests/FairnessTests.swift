@@ -50,6 +50,18 @@ struct FairnessTests {
         }
     }
 
+    @Test func `a job that has waited its turn is not sent away for the rounds of those before it`() async throws {
+        try await withVirtualTime {
+            let loop = try #require(EventLoop.current)
+            var sentAway = 0
+            for _ in 0..<1_000 {
+                await Task.yield()
+                if loop.sliceIsOver { sentAway += 1 }
+            }
+            #expect(sentAway == 0)
+        }
+    }
+
     @Test func `a task that starts others whenever it is cancelled does not keep the loop from ending`() async throws {
         @Sendable func worker() {
             EventLoop.spawn(name: "hydra") {

@@ -81,28 +81,7 @@ final class ResponseStorage: @unchecked Sendable {
         guard !stream.isStarted else {
             throw exchange.error(.bodyConsumed, "The body was read as a stream already, and is gone.")
         }
-        // The head tells it: nothing has to be read to know.
-        let length = stream.isDecoded ? nil : head.contentLength
-        if let length, length > limit {
-            stream.abandon()
-            return nil
-        }
-        var bytes: [UInt8] = []
-        while let piece = try await stream.next() {
-            guard bytes.count + piece.count <= limit else {
-                stream.abandon()
-                return nil
-            }
-            if bytes.isEmpty, length == nil || length == piece.count {
-                bytes = piece
-            } else {
-                // What the head promises is trusted up to 16 MiB at a time: memory is for bytes that came.
-                if bytes.isEmpty, let length {
-                    bytes.reserveCapacity(min(length, 16 * 1024 * 1024))
-                }
-                bytes.append(contentsOf: piece)
-            }
-        }
+        guard let bytes = try await stream.collect(limit: limit, length: head.contentLength) else { return nil }
         stream.collected = bytes
         return bytes
     }

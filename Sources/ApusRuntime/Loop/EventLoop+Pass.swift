@@ -52,6 +52,7 @@ extension EventLoop {
         let job = ready.job
         state.pointee.runningJob = ready.address
         state.pointee.runningKind = ready.kind
+        state.pointee.rounds = 0
         state.pointee.statistics.jobs &+= 1
         // `runSynchronously(on:)`, not `(isolatedTo:taskExecutor:)`: the latter turns every call out of isolation into a
         // re-enqueue, 13,600 instead of 8,200 instructions per request.
@@ -272,6 +273,10 @@ extension EventLoop {
     ///
     /// A wait for what is ready already does not suspend: a peer that always has data would keep the loop for itself. Whoever works
     /// in a circle around a descriptor asks once per round. Loop thread only.
+    ///
+    /// Rounds are the running job's own, and its first three are not over: a job that has waited its turn for what it does now would
+    /// go to the end of the queue and wait as long again, only because its turn came late in a slice. The loop itself looks at the
+    /// clock between jobs.
     @inlinable
     package var sliceIsOver: Bool {
         state.pointee.rounds &+= 1

@@ -21,7 +21,7 @@ struct LoopState: ~Copyable {
     var needsCare = false
     @usableFromInline var isClosed = false
     var isFinished = false
-    /// Rounds that were counted by `sliceIsOver`.
+    /// Rounds of the running job that were counted by `sliceIsOver`.
     @usableFromInline var rounds = 0
     var monitor: BlockMonitor?
     /// With ``EventLoop/Options/measuresLag`` only.

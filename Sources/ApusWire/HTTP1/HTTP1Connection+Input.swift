@@ -70,15 +70,24 @@ extension HTTP1Connection {
     /// - Returns: the bytes, and the event that ended them; nil if there is nothing more now, or `next()` throws: it will again.
     public mutating func copyWithFollowing(_ data: HTTP1Data, limit: Int) -> (bytes: [UInt8], event: HTTP1Event?) {
         var bytes = copy(data)
-        while bytes.count < limit {
-            guard let event = try? next() else { return (bytes, nil) }
+        let event = bytes.count < limit ? appendFollowing(to: &bytes, upTo: limit) : nil
+        return (bytes, event)
+    }
+
+    /// Appends what is stored behind the last piece, as ``copyWithFollowing(_:limit:)`` does.
+    ///
+    /// - Parameter end: how many bytes the array has at most when another piece is taken.
+    /// - Returns: the event that ended them; nil if there is nothing more now, or `next()` throws: it will again.
+    public mutating func appendFollowing(to array: inout [UInt8], upTo end: Int) -> HTTP1Event? {
+        while array.count < end {
+            guard let event = try? next() else { return nil }
             switch event {
-            case .data(let more): append(more, to: &bytes)
-            case .needData: return (bytes, nil)
-            default: return (bytes, event)
+            case .data(let more): append(more, to: &array)
+            case .needData: return nil
+            default: return event
             }
         }
-        return (bytes, nil)
+        return nil
     }
 
     /// Appends a piece to an array.

@@ -71,6 +71,23 @@ enum HTTP1Grammar {
         return end
     }
 
+    /// Whether no byte is above 0x7F.
+    @inline(__always)
+    static func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress else { return true }
+        var index = 0
+        var seen: UInt64 = 0
+        while index &+ 8 <= bytes.count {
+            seen |= base.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            index &+= 8
+        }
+        while index < bytes.count {
+            seen |= UInt64(base[index])
+            index &+= 1
+        }
+        return seen & 0x8080_8080_8080_8080 == 0
+    }
+
     // RFC 3986 §2: a URI is visible ASCII. RFC 9112 §3.2: no whitespace is allowed in the request-target.
     /// Whether all bytes are visible ASCII other than `#` (a request target has no fragment).
     @inline(__always)

@@ -32,7 +32,7 @@ public struct HTTP1RequestHead: Sendable {
     }
 
     /// The request target as received (RFC 9112 §3.2): visible ASCII without `#`, in one of the four forms.
-    public var target: String { block.text(targetStart, targetCount) }
+    public var target: String { block.asciiText(targetStart, targetCount) }
 
     /// The target's bytes.
     public var targetBytes: [UInt8] { block.withPart(targetStart, targetCount) { [UInt8]($0) } }
