@@ -110,7 +110,7 @@ def save(figure, name):
     path = folder / f"{name}.svg"
     figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    print(f"Drawn: {path}")
+    print(f"Drawn: {name}.svg")
 
 
 def called(peer):
