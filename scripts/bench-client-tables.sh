@@ -61,7 +61,7 @@ cases_table() {
 }
 # by_round CLIENT : its CPU per request with 10,000 connections by that with 64; rounds differ, so it is medians.
 grown() {
-    awk -v a="$(sampled small "$1" 10000 cpu)" -v b="$(sampled small "$1" 64 cpu)" 'BEGIN { split(a, x, " "); split(b, y, " "); if (y[1] > 0) printf "%.2f", x[1] / y[1] }'
+    awk -v a="$(sampled small "$1" 10000 cpu)" -v b="$(sampled small "$1" 64 cpu)" 'BEGIN { split(a, x, " "); split(b, y, " "); if (x[1] > 0 && y[1] > 0) printf "%.2f", x[1] / y[1] }'
 }
 latency_words() {
     awk -v a="$(sampled small apus 1 p50)" -v b="$(sampled small wrk 1 p50)" -v ours="$(parts_of small apus 1)" -v theirs="$(parts_of small wrk 1)" 'BEGIN {
