@@ -98,7 +98,8 @@ struct PerformancePageTests {
         }
         let section = try Self.section("Fetching lists of URLs")
         let match = try #require(section.firstMatch(of: /\*\*1,000,000 URLs\*\*.* at most ([0-9.]+) MB/))
-        #expect(try #require(Double(match.1)) < 50)
+        let megabytes = Double(String(match.1)) ?? .infinity
+        #expect(megabytes < 50)
     }
 
     @Test("the table of speed claims nothing that is not looked up here")
@@ -173,7 +174,8 @@ struct PerformancePageTests {
                 column = found
             } else if let column, column < cells.count, cells[0].hasPrefix(claim.row) {
                 let digits = cells[column].drop { $0 == "(" }.prefix { $0.isNumber || $0 == "." || $0 == "," }
-                return try #require(Double(digits.filter { $0 != "," }), "\(claim.row): \(cells[column])")
+                let number = Double(String(digits).replacingOccurrences(of: ",", with: ""))
+                return try #require(number, "\(claim.row): \(cells[column])")
             }
         }
         throw NoFigure(description: "\(claim.section) has no row \(claim.row) below a column \(claim.column)")
