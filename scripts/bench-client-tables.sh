@@ -13,26 +13,25 @@ peers_table() {
     [[ -z "$syscalls_reason" ]] || echo $'\n'"System calls were not all counted: $(words_of "$syscalls_reason")."
     [[ -z "$instructions_reason" ]] || echo $'\n'"Instructions were not all counted: $(words_of "$instructions_reason")."
 }
-# count_table CONNECTIONS
+# count_table CASE CONNECTIONS
 count_table() {
-    local c="$1" client why ratio judgement
-    echo '| client | CPU µs per request | of it user | requests/s | p50 / p99 / p99.9 µs | memory | CPU of Apus ÷ this | goal |'
-    echo '|---|---|---|---|---|---|---|---|'
+    local case="$1" c="$2" client why ratio judgement
+    echo "| client | $FIGURES | CPU of Apus ÷ this | goal |"
+    echo '|---|---|---|---|---|---|---|---|---|'
     for client in "${clients[@]}"; do
-        why="${reason[$client]:-${failed[$client.small.$c]:-}}"
-        if [[ -n "$why" ]]; then
-            echo "| ${title[$client]} | not measured: $(words_of "$why") | | | | | | |"
+        why="${reason[$client]:-${failed[$client.$case.$c]:-}}"
+        if [[ -n "$why" || -z "$(sampled "$case" "$client" "$c" cpu)" ]]; then
+            echo "| ${title[$client]} | not measured: $(words_of "${why:-no figure}") | | | | | | | |"
             continue
         fi
-        printf '| %s | %s | %.2f | %s | %s | %s ' "${title[$client]}" "$(shown %.2f "$(sampled small "$client" "$c" cpu)")" \
-            "$(sampled small "$client" "$c" user | cut -d' ' -f1)" "$(thousands "$(sampled small "$client" "$c" rps | cut -d' ' -f1)")" \
-            "$(latencies small "$client" "$c")" "$(resident small "$client" "$c")"
-        ratio="$(compared small apus "$client" "$c" cpu)" judgement=''
+        printf '| %s | %s ' "${title[$client]}" "$(figures "$case" "$client" "$c")"
+        ratio="$(compared "$case" apus "$client" "$c" cpu)" judgement=''
         if [[ "$client" == apus || -z "$ratio" ]]; then
             echo '| | |'
             continue
         fi
-        [[ "$c" != 64 ]] || judged "CPU beside ${title[$client]}, 64 connections" "$(printf %.2f "${ratio%% *}")" "${goal[$client]}" "${limit[$client]}"
+        [[ "$case.$c" != small.64 ]] || judged "CPU beside ${title[$client]}, 64 connections" "$(printf %.2f "${ratio%% *}")" "${goal[$client]}" \
+            "$(kernel_words small "$client" 64 "${title[$client]}")"
         echo "| $(shown %.2f "$ratio") | $judgement |"
     done
 }
@@ -62,7 +61,20 @@ cases_table() {
 }
 # by_round CLIENT : its CPU per request with 10,000 connections by that with 64; rounds differ, so it is medians.
 grown() {
-    awk -v a="$(sampled small "$1" 10000 cpu)" -v b="$(sampled small "$1" 64 cpu)" 'BEGIN { split(a, x, " "); split(b, y, " "); if (y[1] > 0) printf "%.2f", x[1] / y[1] }'
+    awk -v a="$(sampled small "$1" 10000 cpu)" -v b="$(sampled small "$1" 64 cpu)" 'BEGIN { split(a, x, " "); split(b, y, " "); if (x[1] > 0 && y[1] > 0) printf "%.2f", x[1] / y[1] }'
+}
+latency_words() {
+    awk -v a="$(sampled small apus 1 p50)" -v b="$(sampled small wrk 1 p50)" -v ours="$(parts_of small apus 1)" -v theirs="$(parts_of small wrk 1)" 'BEGIN {
+        split(a, p, " "); split(b, q, " "); split(ours, x, " "); split(theirs, y, " ")
+        printf "the medians are %.1f and %.1f µs, CPU per request %.1f (user %.1f) and %.1f µs (user %.1f); what a client computes between an answer and its next request is in each round trip",
+            p[1], q[1], x[1] + x[2], x[1], y[1] + y[2], y[1] }'
+}
+crowd_words() {
+    awk -v a="$(parts_of small apus 64)" -v b="$(parts_of small apus 10000)" -v wrk="$(grown wrk)" 'BEGIN {
+        split(a, x, " "); split(b, y, " ")
+        printf "user time goes from %.2f to %.2f µs, system time from %.2f to %.2f", x[1], y[1], x[2], y[2]
+        if (wrk != "") printf "; wrk, which keeps next to nothing per connection, has %s", wrk
+        print "; user instructions per request stay the same (callgrind, \"What grows\"), so it is memory and sockets that are in no cache" }'
 }
 goals_table() {
     local judgement ratio client
@@ -70,18 +82,18 @@ goals_table() {
     echo '|---|---|---|'
     ratio="$(compared small apus wrk 1 p50)"
     if [[ -n "$ratio" ]]; then
-        judged 'median latency of one connection beside wrk' "$(printf %.2f "${ratio%% *}")" "$latency_goal" "${limit[latency]}"
+        judged 'median latency of one connection beside wrk' "$(printf %.2f "${ratio%% *}")" "$latency_goal" "$(latency_words)"
         echo "| p50 latency of one connection ÷ that of wrk | $(shown %.2f "$ratio") | $judgement |"
     fi
     ratio="$(grown apus)"
     if [[ -n "$ratio" ]]; then
-        judged 'CPU per request of 10,000 connections beside 64' "$ratio" "$crowd_goal" "${limit[crowd]}"
+        judged 'CPU per request of 10,000 connections beside 64' "$ratio" "$crowd_goal" "$(crowd_words)"
         printf '| CPU per request of 10,000 connections ÷ that of 64 | %s (' "$ratio"
         for client in hyper go wrk; do [[ -z "$(grown "$client")" ]] || printf '%s: %s; ' "${title[$client]}" "$(grown "$client")"; done | sed 's/; $//'
         echo ") | $judgement |"
     fi
     if [[ -n "${instructions[apus]:-}" ]]; then
-        judged 'user instructions per request' "${instructions[apus]}" "$instructions_goal" 'the code of one exchange: URL, fields, pool, timeouts, decoding'
+        judged 'user instructions per request' "${instructions[apus]}" "$instructions_goal" 'callgrind counts the code of one exchange alone; "What was tried on the hot paths" says what has been taken out of it'
         echo "| user instructions per request (callgrind) | $(thousands "${instructions[apus]}")${instructions[hyper]:+ (hyper: $(thousands "${instructions[hyper]}"))} | $judgement |"
     else
         echo "| user instructions per request (callgrind) | not measured: $(words_of "${instructions_reason:-a part that did not run}") | ≤ $instructions_goal |"
@@ -106,7 +118,7 @@ client_tables() {
                     echo
                     echo "**$(thousands "$c") connection$( ((c == 1)) || echo s)**, small GET:"
                     echo
-                    count_table "$c"
+                    count_table small "$c"
                 done
                 ;;
             cases)
@@ -114,6 +126,11 @@ client_tables() {
                 echo "**Other cases**, 64 connections: CPU µs per request, and in brackets that of Apus ÷ this. Bodies are read whole, as text; a body of 100 MiB is below. wrk checks no certificate."
                 echo
                 cases_table
+                for c in "${cases[@]}"; do
+                    details "${case_title[$c]}: user and system time, latency, memory"
+                    count_table "$c" 64
+                    end_details
+                done
                 ;;
         esac
     done

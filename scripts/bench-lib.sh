@@ -38,12 +38,36 @@ build_benchmarks() {
         ours=.build/benchmarks/release
         return 0
     fi
+    # Nothing has changed since: SwiftPM would take half a minute to find the same.
+    local stamp=.build/benchmarks/built
+    if [[ -x .build/benchmarks/release/BenchClient ]] && unchanged "$stamp" Benchmarks/Package.swift Benchmarks/Sources; then
+        ours=.build/benchmarks/release
+        return 0
+    fi
     say "Building the benchmark programs (release)"
+    mkdir -p .build/benchmarks
+    touch "$stamp.new"
     # SwiftPM (6.3.1) does not compile them again when only what the module Apus re-exports has changed, layouts of types included.
     rm -f .build/benchmarks/*/release/Bench*.build/*.o
     "${build[@]}" </dev/null || return 1
     ours="$("${build[@]}" --show-bin-path)"
+    mv "$stamp.new" "$stamp"
 }
+# build_command : apus, as programs are that go to other machines.
+build_command() {
+    local stamp=.build/bench-apus-built
+    # `./run demo` and others build it differently, in the same place.
+    if unchanged "$stamp" && [[ "$(stat -c '%Y %i' .build/release/apus 2>/dev/null)" == "$(cat "$stamp")" ]]; then return 0; fi
+    mkdir -p .build
+    touch "$stamp.new"
+    swift build -c release --static-swift-stdlib --product apus </dev/null || return 1
+    stat -c '%Y %i' .build/release/apus >"$stamp"
+    # Sources that have changed meanwhile are newer.
+    touch -r "$stamp.new" "$stamp"
+    rm "$stamp.new"
+}
+# unchanged STAMP FILE… : whether these and our sources are older than STAMP, which a build has left.
+unchanged() { [[ -e "$1" && -z "$(find Package.swift Sources "${@:2}" -newer "$1" -print -quit)" ]]; }
 
 # --- figures ---------------------------------------------------------------------------------------------------------
 # field NAME LINE : the number after NAME= in a program's line.
@@ -146,18 +170,33 @@ print(f"aiohttp {aiohttp.__version__}, uvloop {uvloop.__version__}, Python {plat
         go) cat "$PEERS/bench/goclient.version" 2>/dev/null ;;
         ahc) sed 's/^/AsyncHTTPClient /' "$PEERS/bench/ahc_client.version" 2>/dev/null ;;
         hummingbird) sed 's/^/Hummingbird /' "$PEERS/bench/hummingbird_server.version" 2>/dev/null ;;
+        python) "$PEERS/venv/bin/python" -c 'import platform, uvloop; print(f"uvloop {uvloop.__version__}, Python {platform.python_version()}")' 2>/dev/null ;;
+        curl) curl --version | sed -n '1s/^\(curl [^ ]*\).*/\1/p' ;;
+        wget2) "$(peer wget2)" --version 2>/dev/null | sed -n '1s/^GNU Wget2 \([^ ]*\).*/wget2 \1/p' ;;
+        aria2c) "$(peer aria2c)" --version 2>/dev/null | sed -n '1s/^\(aria2\) version \(.*\)/\1 \2/p' ;;
+        openssl) openssl version | awk '{ print $1, $2 }' ;;
+        cc) { cc --version || clang --version; } 2>/dev/null | head -n 1 ;;
     esac || true
 }
 # newer_of PEER : what is newer and why it is not here.
 newer_of() {
     case "$1" in
         hyper) echo 'hyper 1.x is newer: its crates come from crates.io alone, these from the Debian packages' ;;
-        nginx) echo "newer ones exist; this is the distribution's" ;;
-        wrk) echo "4.2 is newer; this is the distribution's" ;;
+        nginx | wrk | curl | wget2 | aria2c | openssl | cc) echo "newer ones exist; this is the distribution's" ;;
         go) echo 'the newest that PyPI had when it was pinned' ;;
-        aiohttp) echo 'the newest when they were pinned; Python is the machine'"'"'s' ;;
+        aiohttp | python) echo 'the newest when they were pinned; Python is the machine'"'"'s' ;;
         ahc | hummingbird) echo 'the newest tag when it was built' ;;
     esac
+}
+
+# peers_line PEER… : a sentence that names the version of each, and what is newer.
+peers_line() {
+    local name version newer words=''
+    for name in "$@"; do
+        version="$(version_of "$name" 2>/dev/null)" newer="$(newer_of "$name")"
+        words+="${words:+; }${version:-$name: not here}${version:+${newer:+ ($newer)}}"
+    done
+    echo "Peers: $words."
 }
 
 # write_page NAME TABLE : puts the file TABLE between the markers of NAME in docs/PERFORMANCE.md.

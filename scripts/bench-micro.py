@@ -31,7 +31,7 @@ for element in elements:
     instructions = [each / PER_SAMPLE for each in metric(element, "instructions")]
     counted = counted or any(instructions)
     rows.append((name, wall, cpu, instructions))
-    for unit, values in (("wall_us", wall), ("cpu_us", cpu)):
+    for unit, values in (("wall", wall), ("cpu", cpu)):
         lines += [f"micro\t{name}\tapus\t-\t{unit}\t{value:.4f}\n" for value in values]
 samples.write_text("".join(lines))
 

@@ -110,7 +110,7 @@ def save(figure, name):
     path = folder / f"{name}.svg"
     figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    print(f"Drawn: {path}")
+    print(f"Drawn: {name}.svg")
 
 
 def called(peer):
@@ -147,7 +147,7 @@ def words_of(x):
 
 def latencies(part, case, x, metrics, name):
     """p50, p99 and p99.9 by peer, one line each."""
-    steps = [m for m in ("p50_us", "p90_us", "p99_us", "p999_us") if m in metrics]
+    steps = [m for m in ("p50", "p99", "p999") if m in metrics]
     peers = {peer for step in steps for peer in metrics[step] if metrics[step][peer].get(x)}
     first = {peer: metrics[steps[0]][peer].get(x, [0]) for peer in peers}
     figure, axes = plt.subplots(figsize=(6.4, 3.2))
@@ -158,7 +158,7 @@ def latencies(part, case, x, metrics, name):
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(range(len(steps)), [{"p50_us": "p50", "p90_us": "p90", "p99_us": "p99", "p999_us": "p99.9"}[s] for s in steps])
+    axes.set_xticks(range(len(steps)), [{"p50": "p50", "p99": "p99", "p999": "p99.9"}[s] for s in steps])
     axes.set_ylabel("latency, µs (logarithmic)")
     axes.grid(axis="y")
     axes.set_title(f"{WHAT.get(part, part)}, {case}{words_of(x)}: latency, medians of the rounds")
@@ -199,7 +199,7 @@ def curves(lines, title, label, name, unit="CPU µs per operation"):
 
 for part in ("client", "server"):
     for case, metrics in sorted(samples.get(part, {}).items()):
-        cpu = metrics.get("cpu_us", {})
+        cpu = metrics.get("cpu", {})
         xs = sorted({x for peer in cpu for x in cpu[peer]}, key=lambda x: (not x.isdigit(), int(x) if x.isdigit() else 0, x))
         plain = "".join(c if c.isalnum() else "-" for c in case.lower()).strip("-")
         for x in xs:
@@ -207,7 +207,7 @@ for part in ("client", "server"):
             suffix = "" if len(xs) == 1 else f"-{x}"
             if len(values) > 1:
                 bars(part, case, x, values, f"{part}-{plain}{suffix}-cpu")
-            if any(metrics.get("p50_us", {}).get(peer, {}).get(x) for peer in list(metrics.get("p50_us", {}))):
+            if any(metrics.get("p50", {}).get(peer, {}).get(x) for peer in list(metrics.get("p50", {}))):
                 latencies(part, case, x, metrics, f"{part}-{plain}{suffix}-latency")
         if sum(x.isdigit() for x in xs) > 1:
             lines = [(called(peer), cpu[peer]) for peer in sorted(cpu, key=lambda p: (p != "apus", p)) if cpu[peer]]
@@ -215,6 +215,37 @@ for part in ("client", "server"):
 
 for name, (title, label, words) in GROWTH.items():
     cases = samples.get("growth", {})
-    lines = [(words[case], cases[case]["cpu_us"]["apus"]) for case in words if case in cases]
+    lines = [(words[case], cases[case]["cpu"]["apus"]) for case in words if case in cases]
     if lines:
         curves(lines, title, label, name)
+
+
+def task_ratios(cases):
+    """What each peer takes, by what Apus does: a row each of wall time; a sleeping task's is mostly sleep, so there it is CPU time."""
+    peers = ["swift", "uvloop", "asyncio", "go"]
+    words = {"swift": "plain Swift", "go": "Go", "asyncio": "asyncio"}
+    rows = [case for case in cases if cases[case].get("wall", {}).get("apus")]
+    figure, axes = plt.subplots(figsize=(6.4, 0.9 + 0.3 * len(rows)))
+    for index, peer in enumerate(peers):
+        points = []
+        for row, case in enumerate(rows):
+            metric = cases[case]["cpu" if case == "sleepers" else "wall"]
+            values = {who: [v for each in metric.get(who, {}).values() for v in each] for who in ("apus", peer)}
+            if values[peer] and min(values["apus"]) > 0:
+                points.append((statistics.median(values[peer]) / statistics.median(values["apus"]), row))
+        axes.plot([x for x, _ in points], [y for _, y in points], linestyle="", marker=MARKERS[index + 1], color=COLOURS[index + 1],
+                  markersize=6, label=words.get(peer, peer))  # fmt: skip
+    axes.axvline(1, color=OURS, linewidth=1.5)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.set_yticks(range(len(rows)), rows)
+    axes.invert_yaxis()
+    axes.grid(axis="x")
+    axes.set_xlabel("wall time of this ÷ that of Apus (logarithmic): right of the line is slower than Apus")
+    axes.set_title("Tasks, timers, queues and threads beside Apus, medians")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    save(figure, "tasks-ratios")
+
+
+if samples.get("tasks"):
+    task_ratios(samples["tasks"])

@@ -13,8 +13,29 @@ latencies() {
 }
 # resident CASE PEER X : megabytes.
 resident() { sampled "$1" "$2" "$3" rss | awk '{ printf "%.1f MB", $1 / 1024 } END { if (!NR) printf "–" }'; }
+# figures CASE PEER X : the cells that FIGURES is the head of.
+FIGURES='CPU µs per request | user + system | requests/s | of a whole core | p50 / p99 / p99.9 µs | memory'
+figures() {
+    local cpu
+    cpu="$(sampled "$1" "$2" "$3" cpu)"
+    printf '%s | %s | %s | %s | %s | %s' "$(shown %.2f "$cpu")" "$(parts_of "$@" | awk '{ printf "%.2f + %.2f", $1, $2 }')" \
+        "$(thousands "$(sampled "$1" "$2" "$3" rps | cut -d' ' -f1)")" "$(thousands "$(awk -v us="${cpu%% *}" 'BEGIN { if (us > 0) print 1e6 / us }')")" \
+        "$(latencies "$@")" "$(resident "$@")"
+}
+# parts_of CASE PEER X : µs in user mode and in the kernel, medians.
+parts_of() { echo "$(sampled "$1" "$2" "$3" cpu | cut -d' ' -f1) $(sampled "$1" "$2" "$3" user | cut -d' ' -f1)" | awk 'NF == 2 { print $2, ($1 > $2 ? $1 - $2 : 0) }'; }
+# kernel_words CASE PEER X NAME : how much of a ratio the kernel's part is, which is what our code cannot change.
+kernel_words() {
+    awk -v ours="$(parts_of "$1" apus "$3")" -v theirs="$(parts_of "$1" "$2" "$3")" -v name="$4" 'BEGIN {
+        split(ours, a, " "); split(theirs, b, " ")
+        printf "system time is %.2f µs of each request here and %.2f in %s, user time %.2f and %.2f: with no user time at all the ratio would be %.2f",
+            a[2], b[2], name, a[1], b[1], (b[1] + b[2] > 0 ? a[2] / (b[1] + b[2]) : 0) }'
+}
 # words_of TEXT : without what would end a cell of a table.
 words_of() { printf '%s' "${1//|/ }"; }
+# details TITLE … end_details : a table that is folded away.
+details() { printf '\n<details><summary>%s</summary>\n\n' "$1"; }
+end_details() { printf '\n</details>\n'; }
 missed=() # titles of misses, for the list of what limits them
 # judged WHAT VALUE GOAL LIMIT : "≤ GOAL: met" into $judgement; a miss goes into the list.
 judged() {

@@ -44,7 +44,7 @@ struct ClientCases {
 
     /// N hosts, each with a connection; each request is to another one.
     private func hosts() async throws {
-        let urls = try (0..<size).map { try URI("http://host\($0).example:\(port)/") }
+        let urls = try (0..<size).map { try URI("http://host\(10_000 + $0).example:\(port)/") }
         try await ClientSession.with(configuration(connections: size + Self.workers)) { session in
             _ = try await gather(urls, limit: Self.workers) { _ = try await session.warm($0) }
             let size = size
@@ -55,7 +55,7 @@ struct ClientCases {
     /// N cookies in the session's jar, each of another host, and one of the server's.
     private func cookies() async throws {
         let jar = CookieJar()
-        for number in 1..<size { try jar.set(["name": "value"], for: "http://host\(number).example/") }
+        for number in 1..<size { try jar.set(["name": "value"], for: "http://host\(10_000 + number).example/") }
         try jar.set(["name": "value"], for: url)
         var configuration = configuration(connections: Self.workers)
         configuration.cookieJar = jar

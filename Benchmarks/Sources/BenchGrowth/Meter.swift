@@ -1,12 +1,13 @@
 import Glibc
 
-/// CPU time of this process from one moment to another, and the line that says what one operation has taken of it.
+/// CPU time, page faults and more of this process from one moment to another, and the line that says what one operation has taken of it.
 // @unchecked: one thread at a time uses it, that of the loop or of the program's end.
 final class Meter: @unchecked Sendable {
     private let name: String
     private let size: Int
     private var user = 0.0
     private var cpu = 0.0
+    private var faults = 0
     private var wall = ContinuousClock.now
 
     init(_ name: String, _ size: Int) {
@@ -22,7 +23,15 @@ final class Meter: @unchecked Sendable {
         return (user, user + seconds(usage.ru_stime))
     }
 
+    /// Pages that the kernel had to give, none of them from a disk.
+    private static func pageFaults() -> Int {
+        var usage = rusage()
+        getrusage(__rusage_who_t(0), &usage)
+        return usage.ru_minflt
+    }
+
     func start() {
+        faults = Self.pageFaults()
         (user, cpu) = Self.cpuSeconds()
         wall = .now
     }
@@ -30,9 +39,10 @@ final class Meter: @unchecked Sendable {
     func stop(after count: Int) {
         let length = wall.duration(to: .now) / .seconds(1)
         let now = Self.cpuSeconds()
+        let faults = Double(Self.pageFaults() - faults) / Double(count)
         func each(_ seconds: Double) -> Double { (seconds / Double(count) * 1e10).rounded() / 1e4 }
         print(
-            "growth \(name): n=\(size) ops=\(count) cpu=\(each(now.all - cpu)) user=\(each(now.user - user)) wall=\(each(length))"
+            "growth \(name): n=\(size) ops=\(count) cpu=\(each(now.all - cpu)) user=\(each(now.user - user)) wall=\(each(length)) faults=\((faults * 1e4).rounded() / 1e4)"
         )
     }
 

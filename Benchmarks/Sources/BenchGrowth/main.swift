@@ -1,12 +1,10 @@
 // BenchGrowth CASE N OPERATIONS [PORT]: what one operation costs with N things around: connections, timers, tasks, hosts, names.
 //     Prints a line: CPU time of this process per operation, of it user mode, and wall time, in µs. Cases of the client need the port
 //     of a server on 127.0.0.1.
-// BenchGrowth serve PORT LOOPS: a server on so many loops that share the port. GET /cpu says how many requests there were, and how
-//     many microseconds of CPU time they took, user mode and all.
+// BenchGrowth serve PORT LOOPS: a server on so many loops that share the port.
 // BenchGrowth hold PORT N SECONDS: N connections that have had one answer and stay idle so long. Prints a line when all are there.
 import Apus
 @preconcurrency import Glibc
-import Synchronization
 
 let arguments = CommandLine.arguments.dropFirst().map { $0 }
 let numbers = arguments.dropFirst().compactMap { Int($0) }
@@ -19,18 +17,10 @@ func usage() -> Never {
 }
 
 func serve(_ port: Int, loops: Int) throws {
-    let served = Atomic<Int>(0)
     var configuration = HTTPServer.Configuration()
     configuration.connectionLimit = 20_000
     configuration.reusePort = loops > 1
-    let handler: HTTPServer.Handler = { request in
-        if request.path == "/cpu" {
-            let cpu = Meter.cpuSeconds()
-            return .text("\(served.load(ordering: .relaxed)) \(Int(cpu.user * 1e6)) \(Int(cpu.all * 1e6))\n")
-        }
-        served.wrappingAdd(1, ordering: .relaxed)
-        return .text("Hello, World!")
-    }
+    let handler: HTTPServer.Handler = { _ in .text("Hello, World!") }
     if loops == 1 {
         try EventLoop.run { [configuration] in
             _ = try await HTTPServer.start(port: port, configuration: configuration, handler: handler)
