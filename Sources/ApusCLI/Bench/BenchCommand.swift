@@ -141,7 +141,7 @@ struct BenchCommand: ParsableCommand {
     private func text(of report: BenchReport, on console: Console) -> String {
         if json { return report.json + "\n" }
         let output = console.output
-        let width = output.isTerminal ? output.size.columns : 80
+        let width = output.isTerminal ? output.size.columns : 160
         let text = report.lines(width: width, isUTF8: output.isUTF8)
             .map { $0.rendered(isStyled: output.isStyled) + "\n" }.joined()
         return output.isUTF8 || !output.isTerminal ? text : TerminalText.ascii(text)

@@ -29,9 +29,7 @@ struct BenchReport: Sendable {
 
     func lines(width: Int, isUTF8: Bool) -> [StyledLine] {
         var lines = [
-            line(
-                "\(Format.harmless(method)) \(Format.harmless(url)), \(Format.count(connections, "connection"))\(wasInterrupted ? ", interrupted" : "")"
-            ),
+            headline,
             labelled(
                 "rate",
                 [
@@ -62,7 +60,7 @@ struct BenchReport: Sendable {
                     index == 0 ? "errors" : "",
                     [
                         ("\(Format.harmless(failure.code)) × \(Format.number(failure.count))", .red),
-                        (TerminalText.cut(Format.harmless(failure.example), to: 150), .dim),
+                        (TerminalText.cut(Format.harmless(failure.example), to: 2 * width), .dim),
                     ]
                 )
             )
@@ -81,7 +79,7 @@ struct BenchReport: Sendable {
                 )
             )
         }
-        return lines
+        return lines.flatMap { $0.wrapped(to: width) }
     }
 
     /// One object, in one line.
@@ -121,9 +119,12 @@ struct BenchReport: Sendable {
         return result + "\""
     }
 
-    private func line(_ text: String) -> StyledLine {
+    private var headline: StyledLine {
         var line = StyledLine()
-        line.add(text, .bold)
+        line.separator = ", "
+        line.add("\(Format.harmless(method)) \(Format.harmless(url))", .bold)
+        line.add(Format.count(connections, "connection"), .bold)
+        if wasInterrupted { line.add("interrupted", .bold) }
         return line
     }
 

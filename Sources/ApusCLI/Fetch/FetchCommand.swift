@@ -31,8 +31,10 @@ struct FetchCommand: ParsableCommand {
 
             With --state a run can be interrupted, even killed, and continued by the same
             command with --resume. Ctrl-C finishes what is under way; a second one stops
-            at once. What was done just before a kill may be fetched again, and have two
-            lines in the report. No URL replaces the input or a file of these options.
+            at once. What was done just before a kill may be fetched again, but has only
+            one line in the report. A disk that is full, or a file that cannot be written,
+            ends nothing but the URL that it is for; what the report or the state lacks is
+            told at the end. No URL replaces the input or a file of these options.
 
             Examples:
 
@@ -43,8 +45,9 @@ struct FetchCommand: ParsableCommand {
                 apus fetch -i urls.txt -u ada:secret --auth-host https://example.com
                 seq -f 'http://127.0.0.1:8000/%g' 1000 | apus fetch -i - | sort -k3
 
-            Exit codes: 0 all fetched; 1 something failed, or had a status of 400 or
-            more; 2 wrong usage; 130 interrupted, 129 hung up, 143 terminated.
+            Exit codes: 0 all fetched; 1 something failed, had a status of 400 or more, or
+            could not be written down; 2 wrong usage; 130 interrupted, 129 hung up, 143
+            terminated.
             """
     )
 

@@ -133,7 +133,7 @@ struct FetchSession: Sendable {
             grace: grace
         )
         do {
-            try await job.work(InputReader(source, names: names, state: state))
+            try await job.work(InputReader(source, names: names))
         } catch {
             try? await cookies?.jar.save(netscape: cookies?.path ?? "")
             throw error

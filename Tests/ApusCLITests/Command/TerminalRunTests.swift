@@ -109,4 +109,20 @@ struct TerminalRunTests {
             }
         }
     }
+
+    @Test func whatABenchSaysAtItsEndFollowsTheWidthOfTheWindow() async throws {
+        try await withBench { bench in
+            try await TestServer.with({ _ in .text("x") }) { server in
+                for columns in [40, 80, 200] {
+                    let arguments = [
+                        "bench", "--requests", "500", "--rate", "100000", "--quiet", server.url("/a/b/c/d"),
+                    ]
+                    let run = try TerminalProcess(arguments, folder: bench.folder, columns: columns)
+                    #expect(try await run.wait() == 0)
+                    #expect(run.text.contains("p99.9") && run.text.contains("of a core"))
+                    #expect(width(run.text) <= columns, "\(run.text)")
+                }
+            }
+        }
+    }
 }

@@ -175,6 +175,10 @@ struct FetchBench: Sendable {
         try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(name)"))
     }
 
+    func append(_ text: String, to name: String) throws {
+        try Data(((read(name) ?? "") + text).utf8).write(to: URL(filePath: "\(folder)/\(name)"))
+    }
+
     /// Nil if there is no such file.
     func read(_ name: String) -> String? {
         (try? Data(contentsOf: URL(filePath: "\(folder)/\(name)"))).map { String(decoding: $0, as: UTF8.self) }
@@ -256,6 +260,8 @@ final class Counter: Sendable {
             return state.total
         }
     }
+
+    func forget() { state.withLock { $0 = State() } }
 
     func leave() { state.withLock { $0.current -= 1 } }
 }

@@ -51,26 +51,6 @@ struct FetchLimitTests {
         }
     }
 
-    @Test func aRateIsKeptToAndAllIsFetched() async throws {
-        try await withBench { bench in
-            try await TestServer.with({ _ in .text("x") }) { server in
-                let run = try await bench.fetch(
-                    "--rate",
-                    "500",
-                    "--rate-per-host",
-                    "200",
-                    "-o",
-                    "out",
-                    "--report",
-                    "r",
-                    server.url("/{1..20}")
-                )
-                #expect(run.code == 0)
-                #expect(bench.files("out").count == 20)
-            }
-        }
-    }
-
     @Test func anAttemptMayTakeNoLongerThanTheTimeout() async throws {
         try await withBench { bench in
             let server = try await FaultyServer.start { _ in [.expectRequest, .stall] }

@@ -83,6 +83,16 @@ struct RunFilesTests {
                 #expect(run.output.contains("--max-redirects"))
                 #expect(!run.output.contains("`"))
             }
+            let field = "HTTP/1.1 200 OK\r\nX: " + String(repeating: "x", count: 100_000) + "\r\n\r\n"
+            let server = try await FaultyServer.start { _ in [.expectRequest, .send(field)] }
+            let run = try await bench.fetch("-o", "out", "--retries", "0", server.url + "/")
+            #expect(run.output.contains("a field line is longer than"))
+            #expect(!run.output.contains("HTTP1Limits"))
+            await server.stop()
+            #expect(
+                SettingNames.replaced(in: "A bomb. `decompress: false` gives it as it came.")
+                    == "A bomb. Leaving out --compressed gives it as it came."
+            )
         }
     }
 

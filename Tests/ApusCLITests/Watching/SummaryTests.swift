@@ -67,6 +67,57 @@ import Testing
         )
     }
 
+    @Test func whatDoesNotFitGoesOnInTheNextLine() {
+        let snapshot = snapshot { statistics in
+            for index in 0..<998 {
+                statistics.add(.fetched(bytes: 1_000, in: .milliseconds(index)), host: "a.example:443")
+            }
+            let failure = FetchResult.failed("connectTimeout", "Nobody answered in time.", in: .seconds(10))
+            statistics.add(failure, host: "b.example:80")
+            statistics.addWithoutCredentials()
+        }
+        let command = "apus fetch -i urls.txt -o out --state s"
+        let summary = Summary(snapshot: snapshot, ending: .interrupted, resume: command)
+        for width in [20, 30, 40, 60] {
+            let lines = summary.lines(width: width, isUTF8: true).dropLast().map(\.text)
+            #expect(lines.allSatisfy { TerminalText.columns(of: $0) <= width || width == 20 }, "\(lines)")
+            // Nothing is lost, but for what the picture and the examples of errors have no room for.
+            let words = lines.joined(separator: " ").split(separator: " ")
+            for word in ["999", "fetched,", "kB/s)", "998", "p99.9", "max", "10.00", "a.example:443", "--auth-host)"] {
+                #expect(words.contains { $0.contains(word.replacing(")", with: "")) }, "\(word) \(lines)")
+            }
+        }
+        #expect(
+            summary.lines(width: 40, isUTF8: true).map(\.text).prefix(6) == [
+                "999 URLs: 998 fetched, 1 failed; 998 kB",
+                "in 2.00 s (500/s, 499 kB/s)",
+                "  status   200 × 998",
+                "  errors   connectTimeout × 1",
+                "           b.example:80: Nob…",
+                "  latency  p50 500 ms  p90 900 ms",
+            ]
+        )
+    }
+
+    @Test func aLineBreaksBetweenPiecesThenBetweenWords() {
+        var line = StyledLine()
+        line.add("  label", .dim)
+        for text in ["one two", "three", "four five six seven", "eightnineteneleven"] { line.add(text, .red) }
+        #expect(line.wrapped(to: 100) == [line])
+        let lines = line.wrapped(to: 20)
+        #expect(
+            lines.map(\.text) == [
+                "  label  one two", "         three", "         four five", "         six seven",
+                "         eightnineteneleven",
+            ]
+        )
+        #expect(lines.allSatisfy { $0.pieces.dropFirst().allSatisfy { $0.style == .red } })
+        var plain = StyledLine()
+        for text in ["one two", "three"] { plain.add(text) }
+        #expect(plain.wrapped(to: 8).map(\.text) == ["one two", "three"])
+        #expect(plain.wrapped(to: 0).map(\.text) == ["one", "two", "three"])
+    }
+
     @Test func barsAreASCIIWhereBlocksAreNot() {
         var latency = LatencyDistribution()
         for _ in 0..<100 { latency.record(.milliseconds(1)) }

@@ -265,7 +265,7 @@ struct FetchWorker: Sendable {
     /// Whether there may be something to go on from.
     private func needsLook(_ transfer: Transfer) -> Bool {
         guard let storage = run.plan.storage else { return false }
-        return run.plan.ifModified || storage.staging.hasLeftover(transfer.item.number)
+        return run.plan.ifModified || storage.staging.mayHavePart(transfer.item.number)
     }
 
     private func look(_ transfer: Transfer) async throws -> Look {

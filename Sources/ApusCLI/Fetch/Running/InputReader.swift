@@ -4,16 +4,14 @@ import Apus
 struct InputReader {
     private var source: URLSource
     private var names: StorageNames?
-    private let state: FetchState?
     private var unskipped = 0
 
     /// One call of the queue for so many.
     private static let batch = 128
 
-    init(_ source: URLSource, names: StorageNames?, state: FetchState?) {
+    init(_ source: URLSource, names: StorageNames?) {
         self.source = source
         self.names = names
-        self.state = state
     }
 
     /// Reads until there is a URL to fetch: the first one says who gets the credentials.
@@ -23,6 +21,7 @@ struct InputReader {
         while let element = try await source.next() {
             if let transfer = transfer(element, run) { return transfer }
         }
+        run.record?.endOfInput()
         return nil
     }
 
@@ -46,7 +45,10 @@ struct InputReader {
             if let total = source.total { run.watch.setTotal(total.count, isExact: total.isExact) }
             run.queue.add(batch)
             batch.removeAll(keepingCapacity: true)
-            if isAtEnd { return }
+            if isAtEnd {
+                run.record?.endOfInput()
+                return
+            }
         }
     }
 
@@ -60,7 +62,7 @@ struct InputReader {
             return nil
         case .item(let item):
             let name = names?.assign(item)
-            if let state, state.isDone(item.number) {
+            if run.record?.isDone(item) == true {
                 run.watch.addSkipped(1)
                 return nil
             }

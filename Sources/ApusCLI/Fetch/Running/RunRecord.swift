@@ -2,7 +2,7 @@ import Apus
 import Synchronization
 
 /// What is written down of a run: the report, and behind it, in the state, what is done. A killed run's report lacks nothing that its state
-/// has.
+/// has; and what it has beyond that is noted by the run that goes on with it, so that no item is reported twice.
 final class RunRecord: Sendable {
     /// Where it is written. A disk that is full does not end the run, nor the writing: there may be room again later. What did not fit is not
     /// marked as done either, so that a run that goes on with this one fetches it again, and has its lines.
@@ -11,21 +11,26 @@ final class RunRecord: Sendable {
             /// How many lines the report lacks.
             var lines = 0
             var isTold = false
-            /// Of these the report has the lines, but the state file on disk does not say that they are done.
-            var linesAhead = 0
-            /// The report's, when it had no lines ahead.
-            var sizeBehind: Int
         }
 
         let report: ReportFile?
         let state: FetchState?
-        let losses: Mutex<Losses>
+        /// Done by a run that was killed before it could note them.
+        let reported: ReportedItems?
+        let losses = Mutex(Losses())
 
         init(_ report: ReportFile?, _ state: FetchState?) {
             self.report = report
             self.state = state
-            losses = Mutex(Losses(sizeBehind: report?.size ?? 0))
+            reported = report.flatMap { report in
+                state?.reportMark.map { ReportedItems(report, after: $0) }
+            }
+            // What cannot be written now is told at the first write.
+            if let state, let report, canMark { try? state.note(report.mark) }
         }
+
+        /// Whether the state has all that the report has, when what is done is written down.
+        private var canMark: Bool { reported?.isEmpty ?? true }
 
         /// - Throws: the first time that something cannot be written.
         func write(_ lines: [UInt8], _ numbers: [Int]) throws {
@@ -35,18 +40,36 @@ final class RunRecord: Sendable {
                 isWritten = true
                 guard let state else { return }
                 for number in numbers { state.markDone(number) }
-                try state.flush()
-                let size = report?.size ?? 0
-                losses.withLock { ($0.linesAhead, $0.sizeBehind) = (0, size) }
+                try note()
             } catch {
                 let count = lines.count { $0 == UInt8(ascii: "\n") }
                 let isTold = losses.withLock { losses in
-                    if isWritten { losses.linesAhead += count } else { losses.lines += count }
+                    if !isWritten { losses.lines += count }
                     defer { losses.isTold = true }
                     return losses.isTold
                 }
                 if !isTold { throw error }
             }
+        }
+
+        /// - Throws: ``StateError``.
+        func note() throws {
+            // Looked at before, as the reader may find the last one in between.
+            let marks = canMark
+            try state?.flush()
+            // Last: a mark says what the state has.
+            if marks, let report { try state?.note(report.mark) }
+        }
+
+        func isDone(_ item: FetchItem) -> Bool {
+            guard let state else { return false }
+            if let reported, !reported.isEmpty, reported.contains(item) {
+                // First: what is neither noted nor known here would be reported twice.
+                state.markDone(item.number)
+                reported.remove(item)
+                return true
+            }
+            return state.isDone(item.number)
         }
     }
 
@@ -83,26 +106,31 @@ final class RunRecord: Sendable {
         }
     }
 
+    /// Whether an earlier run has done this item.
+    func isDone(_ item: FetchItem) -> Bool { files.isDone(item) }
+
+    /// No item comes any more.
+    func endOfInput() { files.reported?.removeAll() }
+
     func room() async { await batches.room() }
 
     /// Writes what is left.
     func finish() async { await batches.flush() }
 
-    /// Closes the state file, when nothing is added any more. If what is done cannot be noted there, the report does not keep it either: else a
-    /// run that goes on with this one would report it twice.
+    /// Closes the state file, when nothing is added any more.
     ///
     /// - Throws: ``StateError``.
     func close() throws {
+        guard let state = files.state else { return }
         do {
-            try files.state?.close(removing: false)
+            try files.note()
+            try state.close()
         } catch {
-            files.losses.withLock { losses in
-                guard losses.linesAhead > 0 else { return }
-                files.report?.cut(to: losses.sizeBehind)
-                losses.lines += losses.linesAhead
-                losses.linesAhead = 0
-            }
-            throw error
+            // Of any error: it is let go.
+            try? state.close()
+            let hasLines = files.report?.mark != nil
+            let advice = hasLines ? "takes what is done from the report" : "fetches again what could not be noted"
+            throw StateError(.system, "\(error); --resume \(advice)")
         }
     }
 }

@@ -16,6 +16,9 @@ final class FetchState: Sendable {
     /// By earlier runs.
     let doneCount: Int
 
+    /// As an earlier run left it.
+    let reportMark: ReportMark?
+
     private let headSize: Int
     private let descriptor: Int32
     private let numbers: Mutex<FinishedNumbers>
@@ -26,6 +29,7 @@ final class FetchState: Sendable {
         self.path = path
         self.descriptor = descriptor
         self.headSize = headSize
+        reportMark = StateFile.reportMark(in: descriptor, headSize: headSize)
         doneCount = numbers.count
         self.numbers = Mutex(numbers)
     }
@@ -57,6 +61,14 @@ final class FetchState: Sendable {
     ///
     /// - Parameter sync: whether to wait until the disk has it.
     func flush(sync: Bool = false) throws { try isOpen.withLock { if $0 { try write(sync: sync) } } }
+
+    /// Writes down up to where the report has nothing that this file does not have: behind ``flush(sync:)``. Nil is nowhere.
+    func note(_ mark: ReportMark?) throws {
+        try isOpen.withLock { isOpen in
+            guard isOpen, let mark else { return }
+            try StateFile.write(mark.bytes, to: descriptor, at: headSize - ReportMark.room, path)
+        }
+    }
 
     /// Writes down what is done, and gives the file free. Safe any number of times.
     ///

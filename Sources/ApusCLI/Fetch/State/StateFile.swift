@@ -13,6 +13,8 @@ import Glibc
 /// ranges BOOL
 /// head HASH
 /// ```
+///
+/// Its last bytes are for a ``ReportMark``.
 struct StateFile {
     let path: String
 
@@ -29,7 +31,7 @@ struct StateFile {
         while true {
             let text = (["\(title) \(version) \(size)"] + identity.lines).joined(separator: "\n") + "\n"
             let head = Array((text + "head \(StableHash(text).digits)\n").utf8)
-            if head.count <= size { return head + [UInt8](repeating: 0, count: size - head.count) }
+            if head.count + ReportMark.room <= size { return head + [UInt8](repeating: 0, count: size - head.count) }
             size += headUnit
         }
     }
@@ -46,6 +48,13 @@ struct StateFile {
             size <= bytes.count
         else { return nil }
         return RunIdentity(lines: lines).map { ($0, size) }
+    }
+
+    /// Nil if there is none.
+    static func reportMark(in descriptor: Int32, headSize: Int) -> ReportMark? {
+        var bytes = [UInt8](repeating: 0, count: ReportMark.room)
+        guard pread(descriptor, &bytes, bytes.count, headSize - bytes.count) == bytes.count else { return nil }
+        return ReportMark(bytes: bytes)
     }
 
     // MARK: - Opening

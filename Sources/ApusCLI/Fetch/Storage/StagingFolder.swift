@@ -10,7 +10,10 @@ import Synchronization
 final class StagingFolder: Sendable {
     static let name = ".apus-partial"
     private static let metaSuffix = ".meta"
-    private static let attempts = 16
+    /// How many runs may go on in one folder at the same time.
+    private static let limit = 64
+    /// Each fails only because another run has ended just then.
+    private static let attempts = 1_000
 
     /// What another run left in its folder.
     private struct Abandoned {
@@ -30,17 +33,18 @@ final class StagingFolder: Sendable {
         var attempt = 1
         while true {
             let name = Self.folderName(attempt)
-            if let folder = try Self.locked(name, in: parent) {
+            // Whoever waits for the first has given a run that was killed the time that it needs.
+            if let folder = try Self.locked(name, in: parent, waits: attempt == 1) {
                 self.folder = folder
                 ownName = name
                 break
             }
             attempt += 1
-            guard attempt <= Self.attempts else { throw StorageError("cannot lock \(Self.name)", EWOULDBLOCK) }
+            guard attempt <= Self.limit else { throw StorageError("cannot lock \(Self.name)", EWOULDBLOCK) }
         }
         leftovers = Mutex(Self.clean(folder))
         let own = ownName
-        abandoned = (1...Self.attempts).compactMap { attempt in
+        abandoned = (1...Self.limit).compactMap { attempt in
             let name = Self.folderName(attempt)
             guard name != own, let other = parent.child(name, making: false), Self.isOurs(other) else { return nil }
             // A run that still goes on keeps what it has.
@@ -60,7 +64,7 @@ final class StagingFolder: Sendable {
     }
 
     /// - Returns: nil if it is another run's.
-    private static func locked(_ name: String, in parent: Folder) throws -> Folder? {
+    private static func locked(_ name: String, in parent: Folder, waits: Bool) throws -> Folder? {
         for _ in 0..<attempts {
             if mkdirat(parent.descriptor, name, 0o700) != 0, errno != EEXIST {
                 throw StorageError("cannot make the folder \(name)", errno)
@@ -73,7 +77,7 @@ final class StagingFolder: Sendable {
             guard fstat(folder.descriptor, &own) == 0, own.st_uid == geteuid() else {
                 throw StorageError("cannot use \(name), which is another user's", EPERM)
             }
-            guard Files.lock(folder.descriptor) else {
+            guard waits ? Files.lock(folder.descriptor) : flock(folder.descriptor, LOCK_EX | LOCK_NB) == 0 else {
                 if errno == EWOULDBLOCK { return nil }
                 throw StorageError("cannot lock \(name)", errno)
             }
@@ -147,10 +151,10 @@ final class StagingFolder: Sendable {
             // First what is known of the body here, which is going to be another one.
             removeMeta(number)
             let (body, meta) = (Self.bodyName(number), Self.metaName(number))
-            guard renameat(other.folder.descriptor, body, folder.descriptor, body) == 0,
-                renameat(other.folder.descriptor, meta, folder.descriptor, meta) == 0
-            else { continue }
-            return addLeftover(number)
+            guard renameat(other.folder.descriptor, body, folder.descriptor, body) == 0 else { continue }
+            if renameat(other.folder.descriptor, meta, folder.descriptor, meta) == 0 { return addLeftover(number) }
+            // Back, for a later run. Where even that fails the body is begun anew: without its second file it is nobody's.
+            if renameat(folder.descriptor, body, other.folder.descriptor, body) != 0 { remove(number) }
         }
     }
 

@@ -46,6 +46,52 @@ struct StyledLine: Sendable, Equatable {
         return result
     }
 
+    /// All of it, in as many lines as it takes: they break between pieces, or between the words of a piece that is longer than a line. A first
+    /// piece that begins with a space is a label, and the others stay to the right of it.
+    func wrapped(to width: Int) -> [StyledLine] {
+        guard TerminalText.columns(of: text) > width else { return [self] }
+        let label = pieces.first.flatMap { $0.text.first == " " ? $0 : nil }
+        var start = StyledLine()
+        start.separator = separator
+        if let label { start.add(String(repeating: " ", count: TerminalText.columns(of: label.text))) }
+        let gap = TerminalText.columns(of: separator)
+        let indent = TerminalText.columns(of: start.text) + (label == nil ? 0 : gap)
+        var lines = [start]
+        var used = indent
+        if let label { lines[0].pieces = [label] }
+
+        func add(_ piece: Piece) {
+            let columns = TerminalText.columns(of: piece.text)
+            let isFirst = used == indent
+            if !isFirst, used + gap + columns > width {
+                lines.append(start)
+                used = indent
+            }
+            used += columns + (used == indent ? 0 : gap)
+            lines[lines.count - 1].pieces.append(piece)
+        }
+        for piece in pieces.dropFirst(label == nil ? 0 : 1) {
+            for text in Self.parts(of: piece.text, to: width - indent) {
+                add(Piece(text: text, style: piece.style, rank: piece.rank))
+            }
+        }
+        return lines
+    }
+
+    /// As many words as fit at a time. A word that is too long stays whole.
+    private static func parts(of text: String, to width: Int) -> [String] {
+        guard TerminalText.columns(of: text) > width else { return [text] }
+        var parts: [String] = []
+        for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+            if let last = parts.last, TerminalText.columns(of: last) + 1 + TerminalText.columns(of: word) <= width {
+                parts[parts.count - 1] += " \(word)"
+            } else {
+                parts.append(String(word))
+            }
+        }
+        return parts
+    }
+
     /// With colours, if they are wanted. They end with each piece: whatever happens behind it, the terminal is as it was.
     func rendered(isStyled: Bool) -> String {
         guard isStyled else { return text }

@@ -34,7 +34,8 @@ struct Summary: Sendable {
             }
             lines += slowest
         }
-        return lines + credentials + end
+        // The command at the end is to be copied, so the terminal breaks it, who knows where.
+        return (lines + credentials).flatMap { $0.wrapped(to: width) } + end
     }
 
     /// `1,000 URLs: 998 fetched, 2 failed; 12.3 MB in 1.24 s (806/s, 9.9 MB/s)`.
