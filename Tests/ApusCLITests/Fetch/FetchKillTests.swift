@@ -23,10 +23,10 @@ struct FetchKillTests {
                 let arguments = ["-c", "3", "-o", "out", "--state", "s", "--report", "r", server.url("/{1..10}")]
                 let run = try ApusProcess(["fetch"] + arguments, folder: bench.folder, blocks: blocks)
                 while (bench.read("r") ?? "").count(where: { $0 == "\n" }) < 9 { await Task.yield() }
+                while blocks != nil, !run.errors.contains("cannot write s: File too large") { await Task.yield() }
                 run.send(SIGKILL)
                 let killed = try await run.wait()
                 #expect(killed.code == 128 + SIGKILL)
-                #expect(!killed.errors.contains("cannot write s: File too large") == (blocks == nil))
                 gate.set()
                 // A line that the kill left half written, and one of a run with another input.
                 let other =
@@ -35,10 +35,12 @@ struct FetchKillTests {
                 let rest = try await ApusProcess(["fetch", "--resume"] + arguments, folder: bench.folder).wait()
                 #expect(rest.code == 0, "\(rest.errors)")
                 #expect(try bench.report("r").map(\.n) == Array(1...10) + [10])
-                #expect(counter.total == 11)
+                // The last one may have been asked for before the kill.
+                #expect(counter.names.filter { $0.value > 1 && $0.key != "/10" } == [:])
+                let total = counter.total
                 let idle = try await ApusProcess(["fetch", "--resume"] + arguments, folder: bench.folder).wait()
                 #expect(idle.code == 0)
-                #expect(counter.total == 11)
+                #expect(counter.total == total)
             }
         }
     }
@@ -50,10 +52,11 @@ struct FetchKillTests {
                 counter.add(request.path)
                 return .text(request.path)
             }) { server in
-                for (options, total, advice) in [
+                let cases: [(options: [String], total: Int, advice: String)] = [
                     (["--report", "r"], 10, "--resume takes what is done from the report"),
                     ([], 20, "--resume fetches again what could not be noted"),
-                ] {
+                ]
+                for (options, total, advice) in cases {
                     counter.forget()
                     let arguments = options + ["-o", "out", "--state", "s\(total)", server.url("/{1..10}")]
                     let run = try await ApusProcess(["fetch"] + arguments, folder: bench.folder, blocks: 8).wait()
