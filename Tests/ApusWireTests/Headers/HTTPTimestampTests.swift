@@ -56,7 +56,8 @@ import Testing
             let general = HTTPTimestamp(general: date, now: nil)
             #expect(HTTPTimestamp(date) == general, "\(date)")
             let quick = Array(date.utf8).withUnsafeBytes { HTTPTimestamp.usual($0) }
-            if date.utf8.count == 29 { #expect(quick == general, "\(date)") } else { #expect(quick == nil, "\(date)") }
+            // Nothing is read by it alone; the general way also reads what has dashes.
+            #expect(quick == nil || quick == general, "\(date)")
             if quick != nil { usual += 1 }
         }
         #expect(usual > 2_000)
