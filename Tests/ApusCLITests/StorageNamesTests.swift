@@ -8,12 +8,12 @@ import Testing
     private func assigned(_ texts: [String], tree: Bool = true, from first: Int = 1) throws -> [String] {
         var names = StorageNames(tree: tree)
         return try texts.enumerated().map { index, text in
-            var item = FetchItem(
+            let item = FetchItem(
                 number: first + index,
                 place: "",
-                uri: try URI(text.hasPrefix("=") ? "http://h/" : text)
+                uri: try URI(text.hasPrefix("=") ? "http://h/" : text),
+                output: text.hasPrefix("=") ? String(text.dropFirst()) : nil
             )
-            if text.hasPrefix("=") { item.output = String(text.dropFirst()) }
             return try names.assign(item).get().text
         }
     }
@@ -52,11 +52,9 @@ import Testing
 
     @Test func refusedOutputsTakeNoName() throws {
         var names = StorageNames(tree: false)
-        var item = FetchItem(number: 1, place: "", uri: try URI("http://h/x"))
-        item.output = "../x"
-        #expect(throws: StorageError.self) { try names.assign(item).get() }
-        item.output = nil
-        #expect(try names.assign(item).get().text == "x")
+        let refused = FetchItem(number: 1, place: "", uri: try URI("http://h/x"), output: "../x")
+        #expect(throws: StorageError.self) { try names.assign(refused).get() }
+        #expect(try names.assign(FetchItem(number: 1, place: "", uri: try URI("http://h/x"))).get().text == "x")
     }
 
     /// No two items share a name, no file is a folder, and a second run gives the same.

@@ -33,7 +33,7 @@ extension ClientResponse {
     }
 
     /// When the resource was changed last, as the head says.
-    public var lastModified: HTTPTimestamp? { head.block.first("last-modified").flatMap { HTTPTimestamp($0) } }
+    public var lastModified: HTTPTimestamp? { head.block.timestamp("last-modified") }
 
     /// The address of the other end of the connection that the response came on: the server's, or its proxy's.
     public var remoteAddress: SocketAddress? { storage.exchange.connectionFacts?.remoteAddress }

@@ -23,12 +23,15 @@ public struct ResponseBody: AsyncSequence, Sendable {
     /// Reads a body piece by piece.
     public struct Iterator: AsyncIteratorProtocol {
         private let storage: ResponseStorage
-        private var isAtEnd = false
+        @usableFromInline var isAtEnd = false
+        /// Whether the body came with its head, as it is.
+        private let isComplete: Bool
         /// Of a body that came with its head: each iteration decodes it anew.
         private var decoding: ContentDecoding?
 
         init(_ storage: ResponseStorage) {
             self.storage = storage
+            isComplete = storage.stream == nil && storage.plan == nil
             guard let plan = storage.plan else { return }
             let decoding = ContentDecoding(plan)
             decoding.feed(storage.complete)
@@ -40,12 +43,30 @@ public struct ResponseBody: AsyncSequence, Sendable {
         /// - Throws: ``ClientError`` (`.closedInBody`, `.idleTimeout`, `.malformedResponse`…), `CancellationError`.
         ///
         /// Cancel safety: closes the connection; the rest of the body is lost.
+        @inlinable
         public mutating func next() async throws -> [UInt8]? {
             try await next(isolation: #isolation)
         }
 
+        // Inlined, since a small body has come with its head: an asynchronous call, and the way back from it, cost more than to give it out.
+        @inlinable
+        @inline(__always)
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
-            guard !isAtEnd else { return nil }
+            if let piece = takeComplete() { return piece }
+            if isAtEnd { return nil }
+            return try await nextToCome(isolation: actor)
+        }
+
+        /// What is there without a wait.
+        @usableFromInline
+        mutating func takeComplete() -> [UInt8]? {
+            guard isComplete, !isAtEnd else { return nil }
+            isAtEnd = true
+            return storage.complete.isEmpty ? nil : storage.complete
+        }
+
+        @usableFromInline
+        mutating func nextToCome(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
             if let decoding {
                 let exchange = storage.exchange
                 if let piece = try exchange.nextPiece(of: decoding) { return piece }
@@ -53,10 +74,7 @@ public struct ResponseBody: AsyncSequence, Sendable {
                 isAtEnd = true
                 return nil
             }
-            guard let stream = storage.stream else {
-                isAtEnd = true
-                return storage.complete.isEmpty ? nil : storage.complete
-            }
+            guard let stream = storage.stream else { return nil }
             let piece =
                 stream.loop.runsCurrentTask
                 ? try await stream.value.next() : try await stream.loop.hop { try await stream.value.next() }

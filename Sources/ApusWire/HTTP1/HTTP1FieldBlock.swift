@@ -79,6 +79,17 @@ public struct HTTP1FieldBlock: @unchecked Sendable, CustomStringConvertible {
         }
     }
 
+    /// The date that the first field with this name (given in lower case) has; nil if there is none, or one that is no date.
+    package func timestamp(_ lowercaseName: StaticString) -> HTTPTimestamp? {
+        withBase { base in
+            let index = index(base, lowercaseName, from: 0)
+            guard index >= 0 else { return nil }
+            let slice = Self.slice(base, headCount, index)
+            let start = base + Int(slice.valueStart)
+            return HTTPTimestamp(UnsafeRawBufferPointer(start: start, count: Int(slice.valueCount)))
+        }
+    }
+
     /// Whether the Content-Type has no parameters, or only `charset=utf-8` in its usual form, or is not there: whoever wants the text
     /// of the body has nothing to parse then.
     package var hasPlainCharset: Bool {

@@ -14,7 +14,39 @@ public struct HTTP1ResponseHead: Sendable {
     public var reason: String { block.text(reasonStart, reasonCount) }
 
     /// Status code and reason as the currency type.
-    public var status: HTTPResponse.Status { HTTPResponse.Status(code: statusCode, reasonPhrase: reason) }
+    public var status: HTTPResponse.Status {
+        // Nearly all have the phrase that goes with the code, and need no text of their own, nor a look at each of its bytes.
+        if let (status, phrase) = Self.usual(statusCode), hasReason(phrase) { return status }
+        return HTTPResponse.Status(code: statusCode, reasonPhrase: reason)
+    }
+
+    // RFC 9110 §15.3 to §15.6: the phrases that the specification lists.
+    private static func usual(_ code: Int) -> (status: HTTPResponse.Status, phrase: StaticString)? {
+        switch code {
+        case 200: (.ok, "OK")
+        case 201: (.created, "Created")
+        case 204: (.noContent, "No Content")
+        case 206: (.partialContent, "Partial Content")
+        case 301: (.movedPermanently, "Moved Permanently")
+        case 302: (.found, "Found")
+        case 304: (.notModified, "Not Modified")
+        case 400: (.badRequest, "Bad Request")
+        case 401: (.unauthorized, "Unauthorized")
+        case 403: (.forbidden, "Forbidden")
+        case 404: (.notFound, "Not Found")
+        case 500: (.internalServerError, "Internal Server Error")
+        case 502: (.badGateway, "Bad Gateway")
+        case 503: (.serviceUnavailable, "Service Unavailable")
+        default: nil
+        }
+    }
+
+    private func hasReason(_ phrase: StaticString) -> Bool {
+        guard reasonCount == phrase.utf8CodeUnitCount else { return false }
+        return block.withPart(reasonStart, reasonCount) { bytes in
+            bytes.elementsEqual(UnsafeRawBufferPointer(start: phrase.utf8Start, count: phrase.utf8CodeUnitCount))
+        }
+    }
 
     /// The minor version: 0 for HTTP/1.0, 1 for HTTP/1.1.
     public var versionMinor: Int { Int(facts.versionMinor) }

@@ -19,6 +19,25 @@ public struct HTTPTimestamp: Sendable, Hashable, Comparable, CustomStringConvert
     ///   - now: for two-digit years: one that seems more than 50 years ahead of it is in the past (RFC 9110 §5.6.7). Without
     ///     it, 70 to 99 are of the twentieth century.
     public init?(_ text: String, now: HTTPTimestamp? = nil) {
+        let usual = text.utf8.withContiguousStorageIfAvailable { Self.usual(UnsafeRawBufferPointer($0)) }
+        if let usual = usual ?? nil {
+            self = usual
+            return
+        }
+        self.init(general: text, now: now)
+    }
+
+    /// The same of a value's bytes, which are no text yet.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        if let usual = Self.usual(bytes) {
+            self = usual
+            return
+        }
+        self.init(general: HTTP1FieldBlock.text(bytes), now: nil)
+    }
+
+    /// Any of the three forms.
+    init?(general text: String, now: HTTPTimestamp?) {
         var scanner = HeaderScanner(text)
         scanner.skipSpace()
         let isLetter: (UInt8) -> Bool = { ($0 | 0x20) &- 0x61 < 26 }
@@ -36,6 +55,47 @@ public struct HTTPTimestamp: Sendable, Hashable, Comparable, CustomStringConvert
         scanner.skipSpace()
         guard let seconds, scanner.isAtEnd else { return nil }
         secondsSince1970 = seconds
+    }
+
+    // RFC 9110 §5.6.7: IMF-fixdate = day-name "," SP date1 SP time-of-day SP GMT, always 29 bytes, each in its place.
+    /// What nearly all dates are, `Sun, 06 Nov 1994 08:49:37 GMT`; nil for any other form, and for what is no date.
+    static func usual(_ bytes: UnsafeRawBufferPointer) -> HTTPTimestamp? {
+        guard bytes.count == 29, let base = bytes.baseAddress else { return nil }
+        func word(_ offset: Int) -> UInt32 {
+            UInt32(bigEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        }
+        var isOther = base[4] != 0x20 || base[7] != 0x20 || base[16] != 0x20 || base[19] != 0x3A || base[22] != 0x3A
+        func number(_ offset: Int) -> Int {
+            let (high, low) = (base[offset] &- 0x30, base[offset &+ 1] &- 0x30)
+            if high > 9 || low > 9 { isOther = true }
+            return Int(high) &* 10 &+ Int(low)
+        }
+        // "Sun," to "Sat," and "Jan " to "Dec ", as numbers.
+        switch word(0) {
+        case 0x5375_6E2C, 0x4D6F_6E2C, 0x5475_652C, 0x5765_642C, 0x5468_752C, 0x4672_692C, 0x5361_742C: break
+        default: return nil
+        }
+        let month: Int
+        switch word(8) {
+        case 0x4A61_6E20: month = 1
+        case 0x4665_6220: month = 2
+        case 0x4D61_7220: month = 3
+        case 0x4170_7220: month = 4
+        case 0x4D61_7920: month = 5
+        case 0x4A75_6E20: month = 6
+        case 0x4A75_6C20: month = 7
+        case 0x4175_6720: month = 8
+        case 0x5365_7020: month = 9
+        case 0x4F63_7420: month = 10
+        case 0x4E6F_7620: month = 11
+        case 0x4465_6320: month = 12
+        default: return nil
+        }
+        let (day, year) = (number(5), number(12) &* 100 &+ number(14))
+        let (hour, minute, second) = (number(17), number(20), number(23))
+        // " GMT".
+        guard !isOther, word(25) == 0x2047_4D54, hour < 24, minute < 60, second <= 60 else { return nil }
+        return seconds(year, month, day, hour &* 3_600 &+ minute &* 60 &+ second).map(HTTPTimestamp.init)
     }
 
     // IMF-fixdate = day-name "," SP date1 SP time-of-day SP GMT, date1 = day SP month SP year (4 digits);
@@ -103,8 +163,9 @@ public struct HTTPTimestamp: Sendable, Hashable, Comparable, CustomStringConvert
     /// The seconds since 1970 of a date and of so many seconds of its day; nil for a date that does not exist.
     static func seconds(_ year: Int, _ month: Int, _ day: Int, _ time: Int) -> Int? {
         let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-        let lengths = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        guard day >= 1, day <= lengths[month - 1] else { return nil }
+        // 31 and 30 in turn, and from August on again.
+        let length = month == 2 ? (isLeap ? 29 : 28) : 30 + (month + month / 8) % 2
+        guard day >= 1, day <= length else { return nil }
         return Self.days(year, month, day) * 86_400 + time
     }
 

@@ -26,4 +26,22 @@ struct ResultLineBytesTests {
         ResultLine.append(failed, to: &line)
         #expect(String(decoding: line, as: UTF8.self) == ResultLine.text(failed) + "\n")
     }
+
+    /// Eight bytes at a time are looked at as one would be, wherever a byte stands.
+    @Test func onlyVisibleBytesWithoutEndsOfPartsArePlain() {
+        func isPlain(_ byte: UInt8) -> Bool {
+            (0x21...0x7E).contains(byte) && ![UInt8(ascii: "@"), UInt8(ascii: "?"), UInt8(ascii: "#")].contains(byte)
+        }
+        for count in 8...27 {
+            for place in 0..<count {
+                for byte in UInt8.min...UInt8.max {
+                    var bytes = [UInt8](repeating: UInt8(ascii: "!"), count: count)
+                    bytes[place] = byte
+                    let found = bytes.withUnsafeBufferPointer { ResultLine.isPlain($0) }
+                    #expect(found == isPlain(byte), "\(byte) at \(place) of \(count)")
+                }
+            }
+        }
+        #expect(![UInt8](repeating: 0x61, count: 7).withUnsafeBufferPointer { ResultLine.isPlain($0) })
+    }
 }

@@ -128,7 +128,7 @@ struct TransferScheduleTests {
         for number in 1...3 { schedule.add(try transfer("http://a/\(number)", number), at: 0) }
         let first = try taken(&schedule, at: 1)
         var end = answer(first)
-        end.retry = (first, 5 * Self.second)
+        end.retry = AttemptEnd.Retry(first, after: 5 * Self.second)
         schedule.end(end, at: 0)
         let second = try taken(&schedule, at: 0)
         #expect(second.item.number == 2)
@@ -194,9 +194,8 @@ struct TransferScheduleTests {
 
     @Test func largeBodiesThatWaitAreBoundedInBytes() throws {
         var schedule = TransferSchedule(.init(memory: 1 << 20))
-        var item = try transfer("http://a/").item
-        item.body = [UInt8](repeating: 0, count: 1 << 20)
-        schedule.add(Transfer(item), at: 0)
+        let body = [UInt8](repeating: 0, count: 1 << 20)
+        schedule.add(Transfer(FetchItem(number: 1, place: "", uri: try URI("http://a/"), body: body)), at: 0)
         #expect(!schedule.hasRoom)
     }
 
@@ -244,7 +243,7 @@ struct TransferScheduleTests {
                 host: [.answered, .silent, .unknown].randomElement(using: &random)!
             )
             if transfer.attempts < 3, Bool.random(using: &random) {
-                end.retry = (transfer, Int64.random(in: 0...Self.second, using: &random))
+                end.retry = AttemptEnd.Retry(transfer, after: Int64.random(in: 0...Self.second, using: &random))
             } else {
                 ended[transfer.item.number, default: 0] += 1
             }

@@ -1,5 +1,7 @@
-import ApusWire
+import HTTPTypes
 import Testing
+
+@testable import ApusWire
 
 @Suite struct HTTPTimestampTests {
     static let rows: [(String, Int)] = [
@@ -32,6 +34,59 @@ import Testing
     )
     func refuses(_ text: String) {
         #expect(HTTPTimestamp(text) == nil)
+    }
+
+    @Test("The quick way to the usual form is that of the general one: for every date, and for everything beside one")
+    func quickWay() throws {
+        var random = SplitMix(seed: 0xF1DA)
+        var dates = Self.rows.map(\.0)
+        dates += (0..<2_000).map { _ in
+            HTTPTimestamp(secondsSince1970: Int(random.next() % 315_569_520_000) - 62_167_219_200).description
+        }
+        // The days around the ends of months, of leap years and others.
+        for year in [1900, 1999, 2000, 2023, 2024, 2100] {
+            for month in ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] {
+                dates += [0, 1, 28, 29, 30, 31, 32, 99].map {
+                    "Mon, \($0 < 10 ? "0" : "")\($0) \(month) \(year) 23:59:60 GMT"
+                }
+            }
+        }
+        var usual = 0
+        for date in dates {
+            let general = HTTPTimestamp(general: date, now: nil)
+            #expect(HTTPTimestamp(date) == general, "\(date)")
+            let quick = Array(date.utf8).withUnsafeBytes { HTTPTimestamp.usual($0) }
+            // Nothing is read by it alone; the general way also reads what has dashes.
+            #expect(quick == nil || quick == general, "\(date)")
+            if quick != nil { usual += 1 }
+        }
+        #expect(usual > 2_000)
+        // One byte changed, one too many, one missing.
+        func compare(_ bytes: [UInt8]) {
+            let text = bytes.withUnsafeBytes { HTTP1FieldBlock.text($0) }
+            let general = HTTPTimestamp(general: text, now: nil)
+            #expect(bytes.withUnsafeBytes { HTTPTimestamp($0) } == general, "\(bytes)")
+            #expect(HTTPTimestamp(text) == general, "\(bytes)")
+        }
+        let date = Array("Sun, 06 Nov 1994 08:49:37 GMT".utf8)
+        for index in date.indices {
+            for byte in UInt8.min...UInt8.max {
+                var changed = date
+                changed[index] = byte
+                compare(changed)
+            }
+            compare(Array(date[..<index] + date[(index + 1)...]))
+            compare(Array(date[...index] + date[index...]))
+        }
+    }
+
+    @Test("A head's date is that of its field's text")
+    func ofAHead() throws {
+        for text in Self.rows.map(\.0) + ["", "soon", "Sun, 06 Nov 1994 08:49:37 UTC"] {
+            let head = try HTTP1ResponseHead(status: .ok, fields: [.lastModified: text])
+            #expect(head.block.timestamp("last-modified") == HTTPTimestamp(text), "\(text)")
+            #expect(head.block.timestamp("date") == nil)
+        }
     }
 
     @Test("Two-digit years more than 50 years ahead are in the past")

@@ -97,13 +97,13 @@ struct LineSplitter {
         guard range.count <= Self.maximumLine else { return .tooLong }
         return bytes.withUnsafeBytes { buffer in
             func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
-            var line = buffer[range]
+            var (start, end) = (range.lowerBound, range.upperBound)
             // A byte order mark, which some editors put first.
-            if isFirst, line.starts(with: [0xEF, 0xBB, 0xBF]) { line = line.dropFirst(3) }
-            while let first = line.first, isSpace(first) { line.removeFirst() }
-            while let last = line.last, isSpace(last) { line.removeLast() }
-            guard let first = line.first, first != UInt8(ascii: "#") else { return .nothing }
-            let text = UnsafeRawBufferPointer(rebasing: line).assumingMemoryBound(to: UInt8.self)
+            if isFirst, buffer[range].starts(with: [0xEF, 0xBB, 0xBF]) { start += 3 }
+            while start < end, isSpace(buffer[start]) { start += 1 }
+            while start < end, isSpace(buffer[end - 1]) { end -= 1 }
+            guard start < end, buffer[start] != UInt8(ascii: "#") else { return .nothing }
+            let text = UnsafeRawBufferPointer(rebasing: buffer[start..<end]).assumingMemoryBound(to: UInt8.self)
             // What is ASCII is text, and needs no other look.
             if Self.isASCII(text) { return .text(String(decoding: text, as: UTF8.self)) }
             return String(validating: text, as: UTF8.self).map(Line.text) ?? .notText

@@ -8,7 +8,7 @@ struct URLSource {
     enum Element: Equatable, Sendable {
         case item(FetchItem)
         /// What cannot be fetched: where it stands, and why not. Neither shows what was written there, which may hold a secret.
-        case invalid(number: Int, place: String, reason: String)
+        indirect case invalid(number: Int, place: String, reason: String)
     }
 
     private enum Step {
@@ -58,10 +58,7 @@ struct URLSource {
             let step = upcoming ?? step()
             upcoming = nil
             switch step {
-            case .element(let element):
-                given += 1
-                if lineNumber > 0 { givenOfList += 1 }
-                return element
+            case .element(let element): return given(element)
             case .end: return nil
             case .needsInput: break
             }
@@ -69,6 +66,25 @@ struct URLSource {
             guard let list else { return nil }
             lines.append(try await offload { try list.read() })
         }
+    }
+
+    /// The next one, if it is there without reading. Most are, and a call that may have to wait costs more than to cut a line.
+    mutating func nextAtOnce() -> Element? {
+        let step = upcoming ?? step()
+        upcoming = nil
+        switch step {
+        case .element(let element): return given(element)
+        case .end:
+            upcoming = .end
+            return nil
+        case .needsInput: return nil
+        }
+    }
+
+    private mutating func given(_ element: Element) -> Element {
+        given += 1
+        if lineNumber > 0 { givenOfList += 1 }
+        return element
     }
 
     /// Whether ``next()`` will answer at once, without reading.
@@ -137,12 +153,7 @@ struct URLSource {
             number += 1
             switch json.parse(text) {
             case .success(let fields):
-                return item(fields.url, place) {
-                    $0.method = fields.method
-                    $0.headers = fields.headers
-                    $0.body = fields.body
-                    $0.output = fields.output
-                }
+                return item(of: fields, place)
             case .failure(let error):
                 return .invalid(number: number, place: place.description, reason: error.reason)
             }
@@ -171,14 +182,25 @@ struct URLSource {
         return .invalid(number: number, place: place.description, reason: reason)
     }
 
-    private func item(
-        _ text: String,
-        _ place: InputPlace,
-        _ complete: ((inout FetchItem) -> Void)? = nil
-    ) -> Element {
+    private func item(_ text: String, _ place: InputPlace) -> Element {
         do {
-            var item = FetchItem(number: number, place: place, uri: try Self.uri(text))
-            complete?(&item)
+            return .item(FetchItem(number: number, place: place, uri: try Self.uri(text)))
+        } catch {
+            return .invalid(number: number, place: place.description, reason: error.reason)
+        }
+    }
+
+    private func item(of fields: JSONLine.Fields, _ place: InputPlace) -> Element {
+        do {
+            let item = FetchItem(
+                number: number,
+                place: place,
+                uri: try Self.uri(fields.url),
+                method: fields.method,
+                headers: fields.headers,
+                body: fields.body,
+                output: fields.output
+            )
             return .item(item)
         } catch {
             return .invalid(number: number, place: place.description, reason: error.reason)

@@ -7,6 +7,16 @@ struct FetchWorker: Sendable {
     let session: ClientSession
     let files: FileTrips
 
+    /// Whether nothing is asked of each body but to be counted, and stored if bodies are.
+    private let isUsual: Bool
+
+    init(run: FetchRun, session: ClientSession, files: FileTrips) {
+        self.run = run
+        self.session = session
+        self.files = files
+        isUsual = run.plan.method == nil && run.plan.body == nil && !run.plan.reports && !run.plan.looksIntoBodies
+    }
+
     private static let noFields = HTTPFields()
     /// Of a body that nobody wants, what is read to keep its connection.
     private static let discardLimit = 64 * 1024
@@ -22,6 +32,11 @@ struct FetchWorker: Sendable {
         var asked = 0
         var host = AttemptEnd.Host.unknown
         var isCancelled = false
+
+        init(_ item: FetchItem) {
+            let url = item.uri.hasUserinfo ? item.uri.withoutUserinfo : item.uri
+            result = FetchResult(number: item.number, place: item.place, outcome: .failed, url: url)
+        }
     }
 
     /// Works until there is no more to do, or the run was stopped.
@@ -29,10 +44,28 @@ struct FetchWorker: Sendable {
     /// Cancel safety: what is under way ends, and is neither reported nor noted as done.
     func work() async {
         var end: AttemptEnd?
-        while let transfer = await run.queue.next(after: end) {
+        while true {
+            let next: Transfer?
+            switch run.queue.take(after: end) {
+            case .transfer(let transfer): next = transfer
+            case .over: next = nil
+            case .wait: next = await run.queue.wait()
+            }
+            guard let transfer = next else { return }
             if transfer.attempts == 1 { begin(transfer) }
-            let attempt = await attempt(transfer)
-            end = conclude(transfer, attempt)
+            var attempt = Attempt(transfer.item)
+            do {
+                if needsLook(transfer) {
+                    try await goOn(transfer, &attempt)
+                } else {
+                    try await exchange(transfer, nil, &attempt)
+                }
+            } catch is CancellationError {
+                attempt.isCancelled = true
+            } catch {
+                fail(&attempt, error)
+            }
+            end = conclude(transfer, &attempt)
             if run.isFull { await run.room() }
         }
     }
@@ -46,7 +79,7 @@ struct FetchWorker: Sendable {
 
     // MARK: What comes of it
 
-    private func conclude(_ transfer: Transfer, _ attempt: Attempt) -> AttemptEnd {
+    private func conclude(_ transfer: Transfer, _ attempt: inout Attempt) -> AttemptEnd {
         var end = AttemptEnd(lane: transfer.lane, host: attempt.host)
         if attempt.asked <= RetryRule.longestWait { end.pause = Int64(attempt.asked) * 1_000_000_000 }
         // It is as if it had not been begun: a resumed run begins it.
@@ -56,13 +89,12 @@ struct FetchWorker: Sendable {
         {
             guard !run.queue.isStopped else { return end }
             run.watch.retrying(host: transfer.host)
-            end.retry = (transfer, wait)
+            end.retry = AttemptEnd.Retry(transfer, after: wait)
             return end
         }
-        var result = attempt.result
-        result.attempts = transfer.attempts
-        result.duration = .nanoseconds(MonotonicTime.now() - transfer.started)
-        run.finished(result, host: transfer.host)
+        attempt.result.attempts = transfer.attempts
+        attempt.result.duration = .nanoseconds(MonotonicTime.now() - transfer.started)
+        run.finished(attempt.result, host: transfer.host)
         return end
     }
 
@@ -73,30 +105,19 @@ struct FetchWorker: Sendable {
 
     // MARK: The exchange
 
-    private func attempt(_ transfer: Transfer) async -> Attempt {
-        let item = transfer.item
-        let url = item.uri.hasUserinfo ? item.uri.withoutUserinfo : item.uri
-        var attempt = Attempt(
-            result: FetchResult(number: item.number, place: item.place, outcome: .failed, url: url)
-        )
+    /// From where an earlier run or attempt has ended.
+    private func goOn(_ transfer: Transfer, _ attempt: inout Attempt) async throws {
+        let look = try await look(transfer)
         do {
-            let look = needsLook(transfer) ? try await look(transfer) : Look()
-            do {
-                try await exchange(transfer, look, &attempt)
-            } catch let error as TransferError where error.code == TransferError.wrongRange.code && look.file != nil {
-                // What there is of the body is of no use, and this is no failure: it begins anew.
-                if let file = look.file { try await files.run { file.discard() } }
-                try await exchange(transfer, Look(), &attempt)
-            }
-        } catch is CancellationError {
-            attempt.isCancelled = true
-        } catch {
-            fail(&attempt, error)
+            try await exchange(transfer, look, &attempt)
+        } catch let error as TransferError where error.code == TransferError.wrongRange.code && look?.file != nil {
+            // What there is of the body is of no use, and this is no failure: it begins anew.
+            if let file = look?.file { try await files.run { file.discard() } }
+            try await exchange(transfer, nil, &attempt)
         }
-        return attempt
     }
 
-    private func exchange(_ transfer: Transfer, _ look: Look, _ attempt: inout Attempt) async throws {
+    private func exchange(_ transfer: Transfer, _ look: Look?, _ attempt: inout Attempt) async throws {
         let item = transfer.item
         let response = try await session.request(
             run.plan.method(of: item),
@@ -106,7 +127,15 @@ struct FetchWorker: Sendable {
         )
         attempt.host = .answered
         if transfer.isProbe { run.queue.answered(transfer) }
-        try await receive(response, transfer, look, &attempt)
+        let status = response.status.code
+        attempt.result.status = status
+        attempt.result.finalURL = response.uri
+        // What most exchanges are: a whole body, of which nobody wants to know more.
+        if isUsual, look == nil, (200...205).contains(status), item.isPlain {
+            try await receiveUsual(response, transfer, &attempt)
+        } else {
+            try await receive(response, status, transfer, look, &attempt)
+        }
         response.release()
     }
 
@@ -127,28 +156,26 @@ struct FetchWorker: Sendable {
 
     private func receive(
         _ response: ClientResponse,
+        _ status: Int,
         _ transfer: Transfer,
-        _ look: Look,
+        _ look: Look?,
         _ attempt: inout Attempt
     ) async throws {
-        let status = response.status.code
-        attempt.result.status = status
-        attempt.result.finalURL = response.uri
         if run.plan.reports { attempt.result.contentType = response.headers[.contentType] }
         if status == 304 {
             // It has no body, and replaces nothing.
-            guard look.modified != nil || run.plan.asksForChange(transfer.item) else { throw TransferError.notAsked }
+            guard look?.modified != nil || run.plan.asksForChange(transfer.item) else { throw TransferError.notAsked }
             attempt.result.outcome = .unchanged
-            if look.modified != nil { attempt.result.file = transfer.path?.text }
+            if look?.modified != nil { attempt.result.file = transfer.path?.text }
         } else if status >= 400 {
             // The file has become shorter than what there is of it.
-            if status == 416, look.resumption != nil { throw TransferError.wrongRange }
+            if status == 416, look?.resumption != nil { throw TransferError.wrongRange }
             try await refuse(response, status, look, &attempt)
         } else {
             if status == 206, !run.plan.asksForPart(transfer.item) {
-                try Self.checkRange(of: response, look.resumption)
+                try Self.checkRange(of: response, look?.resumption)
             }
-            try await store(response, transfer, look, &attempt)
+            try await store(response, BodyPieces(response.body), transfer, look, &attempt)
         }
         if run.plan.reports { attempt.result.timings = await response.timings }
     }
@@ -156,13 +183,15 @@ struct FetchWorker: Sendable {
     private func refuse(
         _ response: ClientResponse,
         _ status: Int,
-        _ look: Look,
+        _ look: Look?,
         _ attempt: inout Attempt
     ) async throws {
         attempt.result.failure = FetchResult.Failure(code: "status", message: "The server answered \(status).")
         attempt.isTransient = RetryRule.isTransient(status)
         if attempt.isTransient { attempt.asked = RetryRule.wait(of: response) }
-        if run.plan.printsBody, !attempt.isTransient { return try await store(response, nil, look, &attempt) }
+        if run.plan.printsBody, !attempt.isTransient {
+            return try await store(response, BodyPieces(response.body), nil, look, &attempt)
+        }
         guard (response.contentLength ?? 0) <= Self.discardLimit else { return }
         do {
             try await withTimeout(Self.discardTime) {
@@ -176,16 +205,43 @@ struct FetchWorker: Sendable {
         }
     }
 
+    /// The body of an exchange that is usual. If it has come whole with its head, it needs neither a sink nor a wait.
+    private func receiveUsual(
+        _ response: ClientResponse,
+        _ transfer: Transfer,
+        _ attempt: inout Attempt
+    ) async throws {
+        var pieces = BodyPieces(response.body)
+        guard try await pieces.lookAhead(response.contentLength) else {
+            return try await store(response, pieces, transfer, nil, &attempt)
+        }
+        let body = pieces.first ?? []
+        attempt.result.bytes = body.count
+        run.watch.received(bytes: body.count, host: transfer.host)
+        if let storage = run.plan.storage, let path = transfer.path {
+            let (number, modified) = (transfer.item.number, response.lastModified.map { Int64($0.secondsSince1970) })
+            if files.areImmediate {
+                attempt.result.file = try storage.store(body, at: path, number: number, modified: modified)
+            } else {
+                attempt.result.file = try await files.run {
+                    try storage.store(body, at: path, number: number, modified: modified)
+                }
+            }
+        }
+        attempt.result.outcome = .fetched
+    }
+
     /// Reads the body to its end.
     private func store(
         _ response: ClientResponse,
+        _ pieces: BodyPieces,
         _ transfer: Transfer?,
-        _ look: Look,
+        _ look: Look?,
         _ attempt: inout Attempt
     ) async throws {
         if run.plan.storage == nil, !run.plan.looksIntoBodies {
             attempt.result.bytes = 0
-            try await read(response, host: transfer?.host ?? "") { attempt.result.bytes += $0.count }
+            try await read(pieces, of: response, host: transfer?.host ?? "") { attempt.result.bytes += $0.count }
             attempt.result.outcome = .fetched
             return
         }
@@ -198,8 +254,8 @@ struct FetchWorker: Sendable {
         do {
             try sink.check(length: response.contentLength)
             try await sink.begin()
-            try await read(response, host: transfer?.host ?? "") { try await sink.add($0) }
-            if let size = look.expectedSize(of: response), sink.count != size { throw TransferError.wrongRange }
+            try await read(pieces, of: response, host: transfer?.host ?? "") { try await sink.add($0) }
+            if let size = look?.expectedSize(of: response), sink.count != size { throw TransferError.wrongRange }
             let stored = try await sink.finish()
             attempt.result.bytes = sink.count
             attempt.result.file = stored.file
@@ -213,17 +269,18 @@ struct FetchWorker: Sendable {
     }
 
     private func read(
-        _ response: ClientResponse,
+        _ pieces: BodyPieces,
+        of response: ClientResponse,
         host: String,
         _ add: ([UInt8]) async throws -> Void
     ) async throws {
-        var iterator = response.body.makeAsyncIterator()
-        guard let first = try await iterator.next() else { return }
+        var pieces = pieces
+        guard let first = try await pieces.next() else { return }
         run.watch.received(bytes: first.count, host: host)
         try await add(first)
         // Most bodies come with their heads. A reader of standard output may be as slow as it likes.
         guard let floor = run.plan.rateFloor, !run.plan.printsBody, first.count != response.contentLength else {
-            while let piece = try await iterator.next() {
+            while let piece = try await pieces.next() {
                 run.watch.received(bytes: piece.count, host: host)
                 try await add(piece)
             }
@@ -232,7 +289,7 @@ struct FetchWorker: Sendable {
         do {
             try await withDeadline((EventLoop.current ?? .shared).clock.now.advanced(by: floor.duration)) { scope in
                 var count = 0
-                while let piece = try await iterator.next() {
+                while let piece = try await pieces.next() {
                     run.watch.received(bytes: piece.count, host: host)
                     try await add(piece)
                     count += piece.count
@@ -248,12 +305,18 @@ struct FetchWorker: Sendable {
 
     // MARK: What is there already
 
-    /// What an earlier run, or attempt, has left.
-    private struct Look: Sendable {
-        var file: PartialFile?
-        var resumption: PartialFile.Resumption?
+    /// What an earlier run, or attempt, has left. A class, as there mostly is none, which is then one word to hand on.
+    private final class Look: Sendable {
+        let file: PartialFile?
+        let resumption: PartialFile.Resumption?
         /// Of the complete file.
-        var modified: Int64?
+        let modified: Int64?
+
+        init(file: PartialFile? = nil, resumption: PartialFile.Resumption? = nil, modified: Int64? = nil) {
+            self.file = file
+            self.resumption = resumption
+            self.modified = modified
+        }
 
         /// How large the whole has to be when its rest has come; nil if it comes as a whole.
         func expectedSize(of response: ClientResponse) -> Int? {
@@ -268,30 +331,28 @@ struct FetchWorker: Sendable {
         return run.plan.ifModified || storage.staging.mayHavePart(transfer.item.number)
     }
 
-    private func look(_ transfer: Transfer) async throws -> Look {
+    private func look(_ transfer: Transfer) async throws -> Look? {
         let plan = run.plan
-        guard let storage = plan.storage, let path = transfer.path else { return Look() }
+        guard let storage = plan.storage, let path = transfer.path else { return nil }
         let item = transfer.item
         let resumes = storage.staging.mayHavePart(item.number) && plan.continues(item)
-        guard resumes || plan.ifModified, plan.method(of: item) == .get else { return Look() }
+        guard resumes || plan.ifModified, plan.method(of: item) == .get else { return nil }
         return try await files.run {
-            var look = Look()
             if resumes {
                 let file = storage.partial(at: path, number: item.number, uri: item.uri)
-                look.resumption = file.resumption()
-                if look.resumption != nil { look.file = file }
+                if let resumption = file.resumption() { return Look(file: file, resumption: resumption) }
             }
-            if plan.ifModified, look.file == nil { look.modified = try storage.existing(at: path)?.modified }
-            return look
+            let modified = plan.ifModified ? try storage.existing(at: path)?.modified : nil
+            return modified.map { Look(modified: $0) }
         }
     }
 
-    private func fields(_ transfer: Transfer, _ look: Look) -> HTTPFields {
+    private func fields(_ transfer: Transfer, _ look: Look?) -> HTTPFields {
         var fields = transfer.item.headers ?? Self.noFields
-        if let resumption = look.resumption {
+        if let resumption = look?.resumption {
             fields[.range] = "bytes=\(resumption.offset)-"
             fields[.ifRange] = resumption.validator.ifRange
-        } else if let modified = look.modified {
+        } else if let modified = look?.modified {
             fields[.ifModifiedSince] = "\(HTTPTimestamp(secondsSince1970: Int(modified)))"
         }
         return fields
@@ -300,7 +361,7 @@ struct FetchWorker: Sendable {
     private func target(
         _ transfer: Transfer,
         _ response: ClientResponse,
-        _ look: Look
+        _ look: Look?
     ) throws -> BodySink.Target? {
         // An answer to HEAD has no body to be stored in the place of the file.
         guard let storage = run.plan.storage, let path = transfer.path, run.plan.method(of: transfer.item) != .head
@@ -308,7 +369,7 @@ struct FetchWorker: Sendable {
         var target = BodySink.Target(storage: storage, path: path, item: transfer.item)
         target.modified = response.lastModified.map { Int64($0.secondsSince1970) }
         if run.plan.continues(transfer.item) { target.response = response }
-        guard let resumption = look.resumption, response.status.code == 206 else { return target }
+        guard let resumption = look?.resumption, response.status.code == 206 else { return target }
         target.response = nil
         target.offset = resumption.offset
         target.validator = resumption.validator

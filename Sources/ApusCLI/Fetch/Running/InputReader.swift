@@ -33,9 +33,13 @@ struct InputReader {
         while await run.queue.waitForRoom() {
             var isAtEnd = false
             while batch.count < Self.batch {
-                // What there is goes on before the next piece of the input is waited for.
-                if !source.isReady, !batch.isEmpty { break }
-                guard let element = try await source.next() else {
+                var element = source.nextAtOnce()
+                if element == nil {
+                    // What there is goes on before the next piece of the input is waited for.
+                    if !source.isReady, !batch.isEmpty { break }
+                    element = try await source.next()
+                }
+                guard let element else {
                     isAtEnd = true
                     break
                 }

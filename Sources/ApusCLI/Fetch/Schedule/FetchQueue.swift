@@ -18,7 +18,8 @@ final class FetchQueue: Sendable {
         var isOver: Bool { isStopped || isAtEnd && schedule.isEmpty }
     }
 
-    private enum Answer {
+    /// What ``take(after:)`` gives.
+    enum Answer {
         case transfer(Transfer)
         case over
         case wait
@@ -70,23 +71,24 @@ final class FetchQueue: Sendable {
 
     // MARK: The workers
 
-    /// Ends an attempt, and gives the next transfer to begin, as soon as there is one; nil if the run is over or was stopped.
-    ///
-    /// Cancel safety: as ``waitForRoom()``.
-    func next(after end: AttemptEnd?) async -> Transfer? {
+    /// Ends an attempt, and gives the next transfer to begin if there is one by now. Most often there is, and a call that may have to wait
+    /// costs more than this.
+    func take(after end: AttemptEnd?) -> Answer {
         let now = MonotonicTime.now()
         var answer = Answer.wait
         change(at: now) { state in
             if let end { state.schedule.end(end, at: now) }
             answer = Self.take(&state, at: now)
         }
-        switch answer {
-        case .transfer(let transfer): return transfer
-        case .over: return nil
-        case .wait: break
-        }
-        return await withUnsafeContinuation { continuation in
-            change(at: now) { $0.idle.append(continuation) }
+        return answer
+    }
+
+    /// Gives the next transfer to begin, as soon as there is one; nil if the run is over or was stopped.
+    ///
+    /// Cancel safety: as ``waitForRoom()``.
+    func wait() async -> Transfer? {
+        await withUnsafeContinuation { continuation in
+            change(at: MonotonicTime.now()) { $0.idle.append(continuation) }
         }
     }
 
@@ -116,7 +118,8 @@ final class FetchQueue: Sendable {
         var alarm: Int64?
         state.withLock { state in
             body(&state)
-            giving: while !state.idle.isEmpty {
+            // With all places taken, which is how it is for most of the time, there is nothing to look for.
+            giving: while !state.idle.isEmpty, state.isOver || state.schedule.mayGive(at: now) {
                 switch Self.take(&state, at: now) {
                 case .transfer(let transfer): given.append((state.idle.removeLast(), transfer))
                 case .over:

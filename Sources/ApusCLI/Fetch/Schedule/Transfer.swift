@@ -2,21 +2,9 @@ import Apus
 
 /// One URL on its way from the input to its result.
 struct Transfer: Sendable {
-    /// What never changes, behind one reference: a transfer is handed on a dozen times.
-    private final class Origin: Sendable {
-        let item: FetchItem
-        let path: StoragePath?
-
-        init(_ item: FetchItem, _ path: StoragePath?) {
-            self.item = item
-            self.path = path
-        }
-    }
-
-    private let origin: Origin
-    var item: FetchItem { origin.item }
+    let item: FetchItem
     /// Where its body goes below the folder of `-o`; nil where nothing is stored.
-    var path: StoragePath? { origin.path }
+    let path: StoragePath?
     /// Its host's place in the ``TransferSchedule``.
     var lane = 0
     /// `host:port`, for those who watch.
@@ -29,7 +17,8 @@ struct Transfer: Sendable {
     var started: Int64 = 0
 
     init(_ item: FetchItem, path: StoragePath? = nil) {
-        origin = Origin(item, path)
+        self.item = item
+        self.path = path
     }
 
     /// About what it keeps in memory while it waits.
@@ -48,10 +37,21 @@ struct AttemptEnd: Sendable {
         case unknown
     }
 
+    /// A class, as it is rare, and an end without it is a few words to hand on.
+    final class Retry: Sendable {
+        let transfer: Transfer
+        let wait: Int64
+
+        init(_ transfer: Transfer, after wait: Int64) {
+            self.transfer = transfer
+            self.wait = wait
+        }
+    }
+
     var lane: Int
     var host: Host
     /// The same URL again, after a wait; nil if it is over.
-    var retry: (transfer: Transfer, wait: Int64)?
+    var retry: Retry?
     /// How long the server wants to be left alone, in nanoseconds.
     var pause: Int64 = 0
 }

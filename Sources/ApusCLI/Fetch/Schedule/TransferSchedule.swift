@@ -47,6 +47,8 @@ struct TransferSchedule {
     private var ready: Deque<Int> = []
     private var silent: Deque<Int> = []
     private var alarms: Heap<Entry> = []
+    /// When the first of them is due: it is asked for several times with each URL, and an entry is large to copy.
+    private var nextAlarm: Int64 = .max
     private var order = 0
     private var pace: Pace?
     private var turns = 0
@@ -92,9 +94,12 @@ struct TransferSchedule {
         queue(transfer.lane, at: now)
     }
 
+    /// Whether ``take(at:)`` may give one: false only if it gives none.
+    func mayGive(at now: Int64) -> Bool { hasPlace && waiting > 0 || nextAlarm <= now }
+
     /// The next one to begin; nil if none may.
     mutating func take(at now: Int64) -> Transfer? {
-        ring(at: now)
+        if nextAlarm <= now { ring(at: now) }
         guard hasPlace, pace?.allows(at: now) != false else { return nil }
         turns &+= 1
         // A silent host gets its chance before the others, now and then: it may have come back.
@@ -136,11 +141,11 @@ struct TransferSchedule {
             if end.pause > 0 { lane.pausedUntil = max(lane.pausedUntil, now &+ end.pause) }
         }
         if case .answered = end.host { answered(lane, at: now) }
-        if let (transfer, wait) = end.retry {
+        if let retry = end.retry {
             waiting += 1
-            memory += transfer.cost
+            memory += retry.transfer.cost
             lanes[lane].retrying += 1
-            alarm(.transfer(transfer), at: now &+ max(0, wait))
+            alarm(.transfer(retry.transfer), at: now &+ max(0, retry.wait))
         }
         queue(lane, at: now)
     }
@@ -163,7 +168,7 @@ struct TransferSchedule {
     /// The moment at which ``take(at:)`` may give something that it does not give now; nil if that depends on an end or on the input.
     func nextMoment(after now: Int64) -> Int64? {
         guard waiting > 0 else { return nil }
-        let alarm = alarms.min?.time
+        let alarm = nextAlarm == .max ? nil : nextAlarm
         guard hasPlace, let pace, !pace.allows(at: now), !ready.isEmpty || !silent.isEmpty else { return alarm }
         return min(alarm ?? .max, pace.next)
     }
@@ -249,9 +254,11 @@ struct TransferSchedule {
     private mutating func alarm(_ alarm: Alarm, at time: Int64) {
         order += 1
         alarms.insert(Entry(time: time, order: order, alarm: alarm))
+        nextAlarm = min(nextAlarm, time)
     }
 
     private mutating func ring(at now: Int64) {
+        defer { nextAlarm = alarms.min?.time ?? .max }
         while let entry = alarms.min, entry.time <= now {
             alarms.removeMin()
             switch entry.alarm {

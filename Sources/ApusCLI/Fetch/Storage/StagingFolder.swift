@@ -130,6 +130,26 @@ final class StagingFolder: Sendable {
     static func bodyName(_ number: Int) -> String { String(number) }
     static func metaName(_ number: Int) -> String { String(number) + metaSuffix }
 
+    /// The name of a body's file as C has it: each file needs it twice, and a text of it is a call of the runtime.
+    private static func withBodyName<Result>(_ number: Int, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 24) { buffer in
+            var start = buffer.count - 1
+            buffer[start] = 0
+            var rest = number.magnitude
+            repeat {
+                start -= 1
+                buffer[start] = CChar(0x30 + rest % 10)
+                rest /= 10
+            } while rest > 0
+            if number < 0 {
+                start -= 1
+                buffer[start] = 0x2D
+            }
+            // Of 24 elements there is a first one.
+            return body(UnsafePointer(buffer.baseAddress.unsafelyUnwrapped + start))
+        }
+    }
+
     /// Whether an earlier run left something that may be of this item.
     func mayHavePart(_ number: Int) -> Bool { hasLeftover(number) || isAbandoned(number) }
 
@@ -165,7 +185,14 @@ final class StagingFolder: Sendable {
         if hasLeftover(number) { removeMeta(number) }
         // No O_EXCL: the folder is locked, so that what is there is of nobody.
         let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC
-        return openat(folder.descriptor, Self.bodyName(number), flags, 0o666)
+        return Self.withBodyName(number) { openat(folder.descriptor, $0, flags, 0o666) }
+    }
+
+    /// Moves a body to where it belongs.
+    ///
+    /// - Returns: false with the reason in `errno`.
+    func publish(_ number: Int, in other: Folder, as name: String) -> Bool {
+        Self.withBodyName(number) { renameat(folder.descriptor, $0, other.descriptor, name) == 0 }
     }
 
     /// Removes what is known of the body, so that it cannot be gone on with.

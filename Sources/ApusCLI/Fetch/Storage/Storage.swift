@@ -78,10 +78,8 @@ final class Storage: Sendable {
 
     /// The file that is there already, if there is one.
     func existing(at path: StoragePath) throws -> Existing? {
-        guard let folder = try folders.folder(path.names.dropLast(), making: false), let name = path.names.last else {
-            return nil
-        }
-        for name in [name, name + Folder.fileSuffix] {
+        guard let folder = try folders.folder(path.folders[...], making: false) else { return nil }
+        for name in [path.file, path.file + Folder.fileSuffix] {
             var status = stat()
             guard fstatat(folder.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
             switch status.st_mode & S_IFMT {
@@ -105,17 +103,15 @@ final class Storage: Sendable {
 
     /// Gives the body of that number its name.
     func publish(_ number: Int, at path: StoragePath) throws -> String {
-        guard let name = path.names.last else { throw StorageError("cannot store a file without a name", EINVAL) }
-        let body = StagingFolder.bodyName(number)
         var isRetry = false
         while true {
-            guard let folder = try folders.folder(path.names.dropLast(), making: true) else {
+            guard let folder = try folders.folder(path.folders[...], making: true) else {
                 throw StorageError("cannot make a folder for \(path.text)", ENOENT)
             }
-            if renameat(staging.folder.descriptor, body, folder.descriptor, name) == 0 { return path.text }
+            if staging.publish(number, in: folder, as: path.file) { return path.text }
             switch errno {
             case EISDIR:
-                if renameat(staging.folder.descriptor, body, folder.descriptor, name + Folder.fileSuffix) == 0 {
+                if staging.publish(number, in: folder, as: path.file + Folder.fileSuffix) {
                     return path.text + Folder.fileSuffix
                 }
             case ENOENT where !isRetry:

@@ -10,7 +10,7 @@ import Apus
 /// - A file whose name is a folder's gets `.file`. If the folder is needed only afterwards, the file that stands there is moved to
 ///   `name.file` when the folder is made (``Storage`` does that), and `name.file` counts as taken from now on.
 ///
-/// Of a name 48 bits of a hash are kept: about 10 MB for a million. Two names that agree in them look the same, so that the second one
+/// Of a name 48 bits of a hash are kept: about 16 MB for a million. Two names that agree in them look the same, so that the second one
 /// gets its number without need; a million names have such a pair once in 500 runs.
 struct StorageNames {
     private let tree: Bool
@@ -53,77 +53,50 @@ struct StorageNames {
     }
 
     private mutating func assign(_ path: StoragePath, number: Int) -> StoragePath {
-        var names = path.names
-        let suffix = "-" + String(number)
+        var path = path
         var hash = StableHash()
-        if names.count > 1 { enterFolders(&names, &hash, suffix) }
-        let depth = names.count - 1
-        if taken.contains(.folder, hash.appending(names[depth])) { names[depth] += ".file" }
-        while true {
-            let name = hash.appending(names[depth])
-            // A folder and its file share no name either.
-            if !taken.contains(.folder, name), taken.insert(.file, name) { break }
-            names[depth] += suffix
+        if !path.folders.isEmpty { enterFolders(&path.folders, &hash, number) }
+        var name = hash.appending(path.file)
+        if taken.contains(.folder, name) {
+            path.file += ".file"
+            name = hash.appending(path.file)
         }
-        return StoragePath(names: names)
+        // A folder and its file share no name either.
+        while taken.contains(.folder, name) || !taken.insert(.file, name) {
+            path.file += Self.suffix(number)
+            name = hash.appending(path.file)
+        }
+        return path
     }
 
+    private static func suffix(_ number: Int) -> String { "-" + String(number) }
+
     /// Takes the folders, and gives another name to one that is a file's and cannot be had.
-    private mutating func enterFolders(_ names: inout [String], _ hash: inout StableHash, _ suffix: String) {
-        let isKnown = lastFolders.count == names.count - 1 && lastFolders.elementsEqual(names.dropLast())
-        for depth in names.indices.dropLast() {
+    private mutating func enterFolders(_ folders: inout [String], _ hash: inout StableHash, _ number: Int) {
+        let isKnown = lastFolders == folders
+        for depth in folders.indices {
             defer {
-                hash.combine(names[depth])
+                hash.combine(folders[depth])
                 hash.combine(UInt8(ascii: "/"))
             }
             if isKnown { continue }
             while true {
-                let name = hash.appending(names[depth])
-                if !taken.insert(.folder, name) { break }
-                guard taken.contains(.file, name) else { break }
-                // The file makes room, unless the place that it would move to is taken.
-                let refuge = hash.appending(names[depth] + ".file")
-                if !taken.contains(.folder, refuge), taken.insert(.file, refuge) { break }
-                taken.remove(.folder, name)
-                names[depth] += suffix
+                let name = hash.appending(folders[depth])
+                if taken.contains(.folder, name) { break }
+                // A file makes room, unless the place that it would move to is taken.
+                if !taken.contains(.file, name) || makeRoom(hash.appending(folders[depth] + ".file")) {
+                    taken.insert(.folder, name)
+                    break
+                }
+                folders[depth] += Self.suffix(number)
             }
         }
-        if !isKnown { lastFolders = Array(names.dropLast()) }
-    }
-}
-
-/// A set of hashes of names.
-private struct NameSet {
-    enum Kind: UInt64 {
-        case file = 0
-        /// Any number that makes another hash of it.
-        case folder = 0x9E37_79B9_7F4A_7C15
+        if !isKnown { lastFolders = folders }
     }
 
-    private static let bucketBits = 16
-    private var buckets = [[UInt32]](repeating: [], count: 1 << bucketBits)
-
-    private func place(_ kind: Kind, _ hash: UInt64) -> (bucket: Int, mark: UInt32) {
-        let hash = hash ^ kind.rawValue
-        return (Int(hash >> (64 - UInt64(Self.bucketBits))), UInt32(truncatingIfNeeded: hash))
-    }
-
-    func contains(_ kind: Kind, _ hash: UInt64) -> Bool {
-        let (bucket, mark) = place(kind, hash)
-        return buckets[bucket].contains(mark)
-    }
-
-    /// - Returns: false if it was there.
-    mutating func insert(_ kind: Kind, _ hash: UInt64) -> Bool {
-        let (bucket, mark) = place(kind, hash)
-        guard !buckets[bucket].contains(mark) else { return false }
-        buckets[bucket].append(mark)
-        return true
-    }
-
-    mutating func remove(_ kind: Kind, _ hash: UInt64) {
-        let (bucket, mark) = place(kind, hash)
-        if let index = buckets[bucket].firstIndex(of: mark) { buckets[bucket].remove(at: index) }
+    /// Takes the name that a file gets where a folder needs its own; false if it cannot be had.
+    private mutating func makeRoom(_ refuge: UInt64) -> Bool {
+        !taken.contains(.folder, refuge) && taken.insert(.file, refuge)
     }
 }
 

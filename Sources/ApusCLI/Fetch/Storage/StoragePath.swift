@@ -1,4 +1,5 @@
 import Apus
+import Glibc
 
 /// Where a body is stored below the folder of `-o`.
 ///
@@ -13,8 +14,12 @@ import Apus
 /// own, or not everywhere, is made safe: see ``safe(_:)``. A name that the input asks for is refused rather than changed, as whoever wrote
 /// it relies on it.
 struct StoragePath: Sendable, Equatable {
-    /// Folders and at last the file. None is empty, `.` or `..`, has a slash or a control character, or is longer than ``maximumName``.
-    let names: [String]
+    // No name is empty, `.` or `..`, has a slash or a control character, or is longer than ``maximumName``.
+    var folders: [String]
+    var file: String
+
+    /// Folders and at last the file.
+    var names: [String] { folders + [file] }
 
     static let index = "index.html"
     /// Of the 255 bytes of most file systems, what leaves room for `.file` and the number of ``StorageNames``.
@@ -22,16 +27,46 @@ struct StoragePath: Sendable, Equatable {
     /// Together with the folder of `-o` well below the 4,096 bytes that one path may have.
     static let maximumLength = 3_000
 
-    init(names: [String]) { self.names = names }
+    private init(folders: [String], file: String) {
+        self.folders = folders
+        self.file = file
+    }
 
-    var text: String { names.joined(separator: "/") }
+    init(names: [String]) { self.init(folders: Array(names.dropLast()), file: names.last ?? "") }
+
+    var text: String { folders.isEmpty ? file : names.joined(separator: "/") }
 
     // MARK: - Of a URL
 
     init(_ uri: URI, tree: Bool) {
+        if !tree, let file = Self.plainFile(of: uri) {
+            self.init(folders: [], file: file)
+            return
+        }
         var host = uri.host
         if let port = uri.port, port != (uri.isSecure ? 443 : 80) { host += "_\(port)" }
         self.init(host: tree ? host : nil, path: uri.path, query: uri.query)
+    }
+
+    /// What stands behind the last slash, if nothing has to be done to make a name of it; nil for all else. Without a text for each of the
+    /// URI's parts, which cost four times as much as the rest of a name's way.
+    private static func plainFile(of uri: URI) -> String? {
+        let file: String?? = uri.description.utf8.withContiguousStorageIfAvailable { bytes in
+            var start = bytes.count
+            // A URI is visible ASCII, so nothing but the ends of its parts has to be looked for.
+            while start > 0, bytes[start - 1] != UInt8(ascii: "/") {
+                let byte = bytes[start - 1]
+                guard byte != UInt8(ascii: "?"), byte != UInt8(ascii: "#"), byte & 0x80 == 0 else { return nil }
+                start -= 1
+            }
+            // The slash may be one of a query.
+            guard start > 0, let base = bytes.baseAddress, memchr(base, 0x3F, start) == nil,
+                memchr(base, 0x23, start) == nil
+            else { return nil }
+            let name = UnsafeBufferPointer(rebasing: bytes[start...])
+            return isPlain(name) ? String(decoding: name, as: UTF8.self) : nil
+        }
+        return file ?? nil
     }
 
     /// - Parameter host: nil outside of a tree.
@@ -42,14 +77,14 @@ struct StoragePath: Sendable, Equatable {
         if let query { file += "@" + query }
         file = Self.safe(file)
         guard let host else {
-            names = [file]
+            self.init(folders: [], file: file)
             return
         }
         // Empty segments are not folders, either.
         let folders = path[..<(end ?? path.startIndex)].split(separator: "/").map { Self.safe(String($0)) }
         let names = [Self.safe(host)] + folders + [file]
         let isLong = names.reduce(0, { $0 + $1.utf8.count + 1 }) > Self.maximumLength
-        self.names = isLong ? [names[0], "~" + StableHash(names.joined(separator: "/")).digits] : names
+        self.init(names: isLong ? [names[0], "~" + StableHash(names.joined(separator: "/")).digits] : names)
     }
 
     // MARK: - Of a line of JSON
@@ -83,7 +118,7 @@ struct StoragePath: Sendable, Equatable {
         guard output.utf8.count <= Self.maximumLength else {
             throw .refused("the output has \(output.utf8.count) bytes, and \(Self.maximumLength) are the most")
         }
-        self.names = names
+        self.init(names: names)
     }
 
     /// Characters that command a terminal, or turn what stands beside them.
@@ -121,14 +156,16 @@ struct StoragePath: Sendable, Equatable {
     /// Whether nothing has to be done; false for some names for which that is true, too.
     private static func isPlain(_ text: String) -> Bool {
         var text = text
-        return text.withUTF8 { bytes in
-            guard let first = bytes.first, first != UInt8(ascii: "."), bytes.count <= maximumName else { return false }
-            // A device's name has three or four letters in front of a dot.
-            let mayBeDevice =
-                beginsAsDevice(first)
-                && (bytes.count <= 4 || bytes[3] == UInt8(ascii: ".") || bytes[4] == UInt8(ascii: "."))
-            return !mayBeDevice && !bytes.contains(where: isEncoded)
-        }
+        return text.withUTF8 { isPlain($0) }
+    }
+
+    private static func isPlain(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = bytes.first, first != UInt8(ascii: "."), bytes.count <= maximumName else { return false }
+        // A device's name has three or four letters in front of a dot.
+        let mayBeDevice =
+            beginsAsDevice(first)
+            && (bytes.count <= 4 || bytes[3] == UInt8(ascii: ".") || bytes[4] == UInt8(ascii: "."))
+        return !mayBeDevice && !bytes.contains(where: isEncoded)
     }
 
     private static func encoded(_ text: String) -> String {
