@@ -119,7 +119,7 @@ struct TerminalRunTests {
                     ]
                     let run = try TerminalProcess(arguments, folder: bench.folder, columns: columns)
                     #expect(try await run.wait() == 0)
-                    #expect(run.text.contains("p99.9") && run.text.contains("of a core"))
+                    #expect(run.text.contains("p99.9") && run.text.contains("of this program"))
                     #expect(width(run.text) <= columns, "\(run.text)")
                 }
             }

@@ -39,7 +39,8 @@ import Testing
                            ≤ 10 s  ▋  1
                   slowest  10.00 s  dead.example:80  0 fetched  1 failed
                             6.0 ms  a.example:443  98 fetched  1 failed
-                3 URLs of other hosts did not get the credentials (--auth-host names another host).
+                3 URLs of other hosts did not get the credentials (--auth-host names another
+                host).
 
                 """
         )
@@ -89,12 +90,12 @@ import Testing
         }
         #expect(
             summary.lines(width: 40, isUTF8: true).map(\.text).prefix(6) == [
-                "999 URLs: 998 fetched, 1 failed; 998 kB",
-                "in 2.00 s (500/s, 499 kB/s)",
+                "999 URLs: 998 fetched, 1 failed; 998.0",
+                "kB in 2.00 s (500/s, 499.0 kB/s)",
                 "  status   200 × 998",
                 "  errors   connectTimeout × 1",
-                "           b.example:80: Nob…",
-                "  latency  p50 500 ms  p90 900 ms",
+                "           b.example:80: Nobod…",
+                "  latency  p50 503 ms  p90 906 ms",
             ]
         )
     }
