@@ -43,14 +43,15 @@ public struct ResponseBody: AsyncSequence, Sendable {
         /// - Throws: ``ClientError`` (`.closedInBody`, `.idleTimeout`, `.malformedResponse`…), `CancellationError`.
         ///
         /// Cancel safety: closes the connection; the rest of the body is lost.
-        @inlinable
-        public mutating func next() async throws -> [UInt8]? {
-            try await next(isolation: #isolation)
-        }
-
         // Inlined, since a small body has come with its head: an asynchronous call, and the way back from it, cost more than to give it out.
         @inlinable
         @inline(__always)
+        public mutating func next() async throws -> [UInt8]? {
+            if let piece = takeComplete() { return piece }
+            if isAtEnd { return nil }
+            return try await nextToCome(isolation: #isolation)
+        }
+
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> [UInt8]? {
             if let piece = takeComplete() { return piece }
             if isAtEnd { return nil }

@@ -18,12 +18,12 @@ struct BodyPieces {
     /// - Returns: whether ``first`` is the whole body; nil there is an empty one.
     /// - Throws: what has happened in front of the first piece. What happens behind it, ``next()`` tells.
     mutating func lookAhead(_ length: Int?) async throws -> Bool {
-        first = try await iterator.next(isolation: #isolation)
+        first = try await iterator.next()
         guard let count = first?.count else { return true }
         // A body that comes later has a least rate, which whoever reads it looks at.
         guard count == length, count < Self.wholeSize else { return false }
         do {
-            let second = try await iterator.next(isolation: #isolation)
+            let second = try await iterator.next()
             if second == nil { return true }
             self.second = .success(second)
         } catch {
@@ -44,6 +44,6 @@ struct BodyPieces {
             second = nil
             return try result.get()
         }
-        return try await iterator.next(isolation: #isolation)
+        return try await iterator.next()
     }
 }

@@ -39,7 +39,9 @@ final class FetchRun: Sendable {
     }
 
     /// An item is over.
-    func finished(_ result: FetchResult, host: String?) {
+    ///
+    /// - Parameter result: stays as it is; `inout`, as it is large, and would be copied for the closures else.
+    func finished(_ result: inout FetchResult, host: String?) {
         watch.finished(result, host: host)
         // Standard output is the body's.
         if plan.printsBody { StandardError.write(ResultLine.text(result) + "\n") }

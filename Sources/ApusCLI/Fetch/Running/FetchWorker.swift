@@ -45,12 +45,9 @@ struct FetchWorker: Sendable {
     func work() async {
         var end: AttemptEnd?
         while true {
-            let next: Transfer?
-            switch run.queue.take(after: end) {
-            case .transfer(let transfer): next = transfer
-            case .over: next = nil
-            case .wait: next = await run.queue.wait()
-            }
+            var isOver = false
+            var next = run.queue.take(after: end, isOver: &isOver)
+            if next == nil, !isOver { next = await run.queue.wait() }
             guard let transfer = next else { return }
             if transfer.attempts == 1 { begin(transfer) }
             var attempt = Attempt(transfer.item)
@@ -94,7 +91,7 @@ struct FetchWorker: Sendable {
         }
         attempt.result.attempts = transfer.attempts
         attempt.result.duration = .nanoseconds(MonotonicTime.now() - transfer.started)
-        run.finished(attempt.result, host: transfer.host)
+        run.finished(&attempt.result, host: transfer.host)
         return end
     }
 

@@ -62,7 +62,7 @@ struct InputReader {
         case .invalid(let number, let place, let reason):
             var result = FetchResult(number: number, place: "\(place)", outcome: .failed)
             result.failure = FetchResult.Failure(code: "invalidURL", message: reason)
-            run.finished(result, host: nil)
+            run.finished(&result, host: nil)
             return nil
         case .item(let item):
             let name = names?.assign(item)
@@ -77,7 +77,7 @@ struct InputReader {
                 let url = item.uri.hasUserinfo ? item.uri.withoutUserinfo : item.uri
                 var result = FetchResult(number: item.number, place: item.place, outcome: .failed, url: url)
                 result.failure = FetchResult.Failure(code: "storage", message: "\(error)")
-                run.finished(result, host: nil)
+                run.finished(&result, host: nil)
                 return nil
             }
         }

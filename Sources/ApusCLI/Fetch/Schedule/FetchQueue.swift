@@ -18,13 +18,6 @@ final class FetchQueue: Sendable {
         var isOver: Bool { isStopped || isAtEnd && schedule.isEmpty }
     }
 
-    /// What ``take(after:)`` gives.
-    enum Answer {
-        case transfer(Transfer)
-        case over
-        case wait
-    }
-
     private let state: Mutex<State>
     private let loop: EventLoop
 
@@ -73,14 +66,17 @@ final class FetchQueue: Sendable {
 
     /// Ends an attempt, and gives the next transfer to begin if there is one by now. Most often there is, and a call that may have to wait
     /// costs more than this.
-    func take(after end: AttemptEnd?) -> Answer {
+    ///
+    /// - Parameter isOver: becomes true if there will be none; else, if there is none yet, ``wait()`` gives it.
+    func take(after end: AttemptEnd?, isOver: inout Bool) -> Transfer? {
         let now = MonotonicTime.now()
-        var answer = Answer.wait
+        var transfer: Transfer?
         change(at: now) { state in
             if let end { state.schedule.end(end, at: now) }
-            answer = Self.take(&state, at: now)
+            isOver = state.isOver
+            if !isOver { transfer = state.schedule.take(at: now) }
         }
-        return answer
+        return transfer
     }
 
     /// Gives the next transfer to begin, as soon as there is one; nil if the run is over or was stopped.
@@ -96,11 +92,6 @@ final class FetchQueue: Sendable {
     func answered(_ transfer: Transfer) {
         let now = MonotonicTime.now()
         change(at: now) { $0.schedule.answered(transfer.lane, at: now) }
-    }
-
-    private static func take(_ state: inout State, at now: Int64) -> Answer {
-        if state.isOver { return .over }
-        return state.schedule.take(at: now).map { .transfer($0) } ?? .wait
     }
 
     /// Gives out nothing more: workers end with what they have. From any thread, any number of times.
@@ -120,12 +111,13 @@ final class FetchQueue: Sendable {
             body(&state)
             // With all places taken, which is how it is for most of the time, there is nothing to look for.
             giving: while !state.idle.isEmpty, state.isOver || state.schedule.mayGive(at: now) {
-                switch Self.take(&state, at: now) {
-                case .transfer(let transfer): given.append((state.idle.removeLast(), transfer))
-                case .over:
+                if state.isOver {
                     given += state.idle.map { ($0, nil) }
                     state.idle = []
-                case .wait: break giving
+                } else if let transfer = state.schedule.take(at: now) {
+                    given.append((state.idle.removeLast(), transfer))
+                } else {
+                    break giving
                 }
             }
             // Somebody has nothing to do until then, and nobody else will look.

@@ -40,7 +40,7 @@ struct TransferSchedule {
     private var lanes: [HostLane] = []
     private var freeLanes: [Int] = []
     /// The latest that was added.
-    private var last: (uri: URI, lane: Int)?
+    private var last: (item: FetchItem, lane: Int)?
     private var laneOfOrigin: [Origin: Int] = [:]
     private var sweepAt = 4_096
     /// Hosts that have something to do and a place for it, in turn; those that do not answer apart.
@@ -84,14 +84,14 @@ struct TransferSchedule {
 
     // MARK: In and out
 
-    mutating func add(_ transfer: Transfer, at now: Int64) {
-        var transfer = transfer
-        transfer.lane = lane(of: transfer.item.uri, at: now)
-        transfer.host = lanes[transfer.lane].name
+    mutating func add(_ transfer: consuming Transfer, at now: Int64) {
+        let lane = lane(of: transfer.item, at: now)
+        transfer.lane = lane
+        transfer.host = lanes[lane].name
         waiting += 1
         memory += transfer.cost
-        lanes[transfer.lane].waiting.append(transfer)
-        queue(transfer.lane, at: now)
+        lanes[lane].waiting.append(transfer)
+        queue(lane, at: now)
     }
 
     /// Whether ``take(at:)`` may give one: false only if it gives none.
@@ -215,10 +215,10 @@ struct TransferSchedule {
     }
 
     /// The one before is mostly of the same.
-    private mutating func lane(of uri: URI, at now: Int64) -> Int {
-        if let last, uri.hasSameServer(as: last.uri) { return last.lane }
-        let lane = lane(of: uri.origin, at: now)
-        last = (uri, lane)
+    private mutating func lane(of item: FetchItem, at now: Int64) -> Int {
+        if let last, item.uri.hasSameServer(as: last.item.uri) { return last.lane }
+        let lane = lane(of: item.uri.origin, at: now)
+        last = (item, lane)
         return lane
     }
 
