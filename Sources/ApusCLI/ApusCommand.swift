@@ -23,6 +23,11 @@ struct ApusCommand: ParsableCommand {
     static func main() {
         // Before anything else opens a descriptor.
         StandardDescriptors.fill()
+        // Swift reads them from there, and without it sees none, not even the name: help and success would be a wrong answer.
+        guard !CommandLine.arguments.isEmpty else {
+            StandardError.write("apus: no arguments can be read: /proc is not mounted (mount -t proc proc /proc)\n")
+            Glibc.exit(ExitStatus.usage)
+        }
         do {
             var command = try parseAsRoot()
             try command.run()
