@@ -32,7 +32,7 @@ enum CookieRules {
     }
 
     static func isAddress(_ host: String) -> Bool {
-        if host.utf8.contains(0x3A) { return true }
+        if host.utf8.firstIndex(of: 0x3A) != nil { return true }
         guard let last = host.utf8.last, last &- 0x30 < 10 else { return false }
         var host = host
         return host.withUTF8 { bytes in

@@ -176,6 +176,9 @@ package struct CookieStore: Sendable {
             if domains.removeValue(forKey: domain) != nil { families.remove(domain) }
         } else if domains.updateValue(entries, forKey: domain) == nil {
             families.insert(domain)
+            // Each request asks for domains that have no cookie, such as "example", and a dictionary that is nearly full has runs of dozens
+            // of names, all of which such a question may be compared with.
+            if domains.count > domains.capacity / 2 { domains.reserveCapacity(2 * domains.count) }
         }
     }
 
@@ -244,15 +247,14 @@ package struct CookieStore: Sendable {
         follow(moment)
         var found: [Entry] = []
         for domain in Self.domains(of: target.host) {
-            guard var entries = domains[domain] else { continue }
-            remove(in: domain) { $0.hasEnded(moment) }
-            entries = domains[domain] ?? []
-            for index in entries.indices where Self.goes(entries[index].cookie, with: target) {
-                turn += 1
-                entries[index].used = turn
-                found.append(entries[index])
+            // Looked up once, and changed in its place.
+            guard var place = domains.index(forKey: domain) else { continue }
+            if domains.values[place].contains(where: { $0.hasEnded(moment) }) {
+                remove(in: domain) { $0.hasEnded(moment) }
+                guard let rest = domains.index(forKey: domain) else { continue }
+                place = rest
             }
-            keep(entries, of: domain)
+            Self.use(&domains.values[place], for: target, &turn, &found)
         }
         found.sort { left, right in
             let counts = (left.cookie.path.utf8.count, right.cookie.path.utf8.count)
@@ -261,14 +263,28 @@ package struct CookieStore: Sendable {
         return found.map(\.cookie)
     }
 
+    private static func use(
+        _ entries: inout [Entry],
+        for target: CookieTarget,
+        _ turn: inout UInt64,
+        _ found: inout [Entry]
+    ) {
+        for index in entries.indices where goes(entries[index].cookie, with: target) {
+            turn += 1
+            entries[index].used = turn
+            found.append(entries[index])
+        }
+    }
+
     /// A host, and each domain that it is below.
     private static func domains(of host: String) -> [String] {
         var result = [host]
         guard !CookieRules.isAddress(host) else { return result }
-        var rest = host[...]
-        while let dot = rest.firstIndex(of: ".") {
+        // By bytes: characters would be put together one by one, which took a third of a look into the jar.
+        var rest = host.utf8[...]
+        while let dot = rest.firstIndex(of: 0x2E) {
             rest = rest[rest.index(after: dot)...]
-            if !rest.isEmpty { result.append(String(rest)) }
+            if !rest.isEmpty { result.append(String(Substring(rest))) }
         }
         return result
     }
