@@ -17,12 +17,15 @@ final class ServerConnection {
     private var transport: any Transport
     private let descriptor: Descriptor
     private let http: UnsafeMutablePointer<HTTP1Connection>
-    private let remoteAddress: SocketAddress?
+    /// Of the client. Constant, and read by any thread.
+    let remoteAddress: SocketAddress?
     /// Which request this is: what belongs to an earlier one is refused.
     private var cycle = 0
     private var isIdle = true
     /// Whether a byte of the next request has come.
     private var hasBegun = false
+    /// The client sends no further request.
+    private var hasEnded = false
     private var headDeadline: Int64 = .max
     private var isReading = false
     private var hasAnswered = false
@@ -67,33 +70,31 @@ final class ServerConnection {
             // One function, and nothing in it that is called with `await` unless it waits: each such call costs some 200 instructions.
             // A request of which something has come is still served when the server shuts down.
             requests: while hasBegun || !core.isShuttingDown {
-                switch try parseRequest() {
-                case .closed: break requests
-                case .incomplete:
+                guard let request = try parseRequest(bound) else {
+                    if hasEnded { break requests }
                     let outcome = await descriptor.waitReadable(deadline: headDeadline)
                     if !hasBegun, outcome == .timedOut || outcome == .closed { break requests }
                     // Without the comparison the 6.3.1 compiler crashes here in release builds, splitting the coroutine.
                     if outcome != .ready { try check(outcome, "The client sent no complete request head in time.") }
                     try receive()
-                case .found(let head):
-                    if loop.sliceIsOver { await Task.yield() }
-                    let request = begin(head, bound)
-                    var response: ServerResponse
-                    if http.pointee.wantsTunnel {
-                        response = refuseTunnel()
-                    } else {
-                        do {
-                            response = try await core.handler(request)
-                        } catch {
-                            response = try self.response(to: error, request)
-                        }
-                    }
-                    if try !answerNow(response, request) { try await answer(response, request) }
-                    if try !beginNext() {
-                        guard try await prepareForNext() else { break requests }
-                    }
-                    beginWaiting()
+                    continue
                 }
+                if loop.sliceIsOver { await Task.yield() }
+                var response: ServerResponse
+                if http.pointee.wantsTunnel {
+                    response = refuseTunnel()
+                } else {
+                    do {
+                        response = try await core.handler(request)
+                    } catch {
+                        response = try self.response(to: error, request)
+                    }
+                }
+                if try !answerNow(response, request) { try await answer(response, request) }
+                if try !beginNext() {
+                    guard try await prepareForNext() else { break requests }
+                }
+                beginWaiting()
             }
             try await finish()
         } catch let error as HTTP1Error where error.isPeerFault && !hasAnswered {
@@ -113,17 +114,15 @@ final class ServerConnection {
         isIdle = true
     }
 
-    private enum Parsed {
-        case found(HTTP1RequestHead)
-        case closed, incomplete
-    }
-
-    private func parseRequest() throws -> Parsed {
-        if !http.pointee.hasInput { return .incomplete }
-        if let head = try http.pointee.nextRequestHead() { return .found(head) }
+    /// The next request, if its head has come. Nil also if none will come: ``hasEnded``.
+    private func parseRequest(_ bound: LoopBound<ServerConnection>) throws -> ServerRequest? {
+        if !http.pointee.hasInput { return nil }
+        if let head = try http.pointee.nextRequestHead() { return begin(head, bound) }
         switch try http.pointee.next() {
-        case .request(let head): return .found(head)
-        case .closed: return .closed
+        case .request(let head): return begin(head, bound)
+        case .closed:
+            hasEnded = true
+            return nil
         case .needData: break
         case .response, .informational, .data, .end, .paused, .upgraded:
             throw ServerError(.malformedRequest, "The client's request came out of order.")
@@ -133,15 +132,16 @@ final class ServerConnection {
             isIdle = false
             headDeadline = loop.deadline(after: core.configuration.headTimeout)
         }
-        return .incomplete
+        return nil
     }
 
+    @inline(__always)
     private func begin(_ head: consuming HTTP1RequestHead, _ bound: LoopBound<ServerConnection>) -> ServerRequest {
         isIdle = false
         cycle += 1
         mustAnnounceContinue = head.expectsContinue
         http.pointee.endEmptyBody()
-        return ServerRequest(head, body: ServerRequestBody(bound, cycle: cycle), remoteAddress: remoteAddress)
+        return ServerRequest(head, body: ServerRequestBody(bound, cycle: cycle))
     }
 
     /// Sends a response, as far as that goes without waiting.

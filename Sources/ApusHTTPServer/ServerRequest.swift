@@ -9,12 +9,11 @@ public struct ServerRequest: Sendable {
     /// The request's body, piece by piece.
     public let body: ServerRequestBody
     /// The client's address, if it is known.
-    public let remoteAddress: SocketAddress?
+    public var remoteAddress: SocketAddress? { body.remoteAddress }
 
-    init(_ head: HTTP1RequestHead, body: ServerRequestBody, remoteAddress: SocketAddress?) {
+    init(_ head: consuming HTTP1RequestHead, body: ServerRequestBody) {
         self.head = head
         self.body = body
-        self.remoteAddress = remoteAddress
     }
 
     /// The method, such as GET.
@@ -64,6 +63,9 @@ public struct ServerRequestBody: AsyncSequence, Sendable {
         self.connection = connection
         self.cycle = cycle
     }
+
+    // The connection has it, so that not each request pays for a copy. It never changes: any thread may read it.
+    fileprivate var remoteAddress: SocketAddress? { connection?.assumedValue.remoteAddress }
 
     /// Reads a body piece by piece.
     public struct Iterator: AsyncIteratorProtocol {
