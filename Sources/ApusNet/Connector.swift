@@ -53,11 +53,9 @@ package enum Connector {
             return transport
         }
         do {
-            let token = transport.descriptor.token
-            let outcome = await withTaskCancellationHandler {
-                await transport.descriptor.waitWritable(deadline: deadline)
-            } onCancel: {
-                loop.perform { loop.endWaits(token, with: .cancelled) }
+            let descriptor = transport.descriptor
+            let outcome = await withCancellationTarget(ConnectingWait(loop, descriptor.token)) {
+                await descriptor.waitWritable(deadline: deadline)
             }
             switch outcome {
             case .ready: break
@@ -126,5 +124,22 @@ package enum Connector {
             timeout?.code ?? last.code,
             "None of the \(failures.count) addresses of “\(host)” could be reached. \(shown)"
         )
+    }
+}
+
+/// The wait for a connection, which a cancellation of its task ends.
+private final class ConnectingWait: CancellationTarget {
+    // unowned(unsafe): loops are never freed.
+    private unowned(unsafe) let loop: EventLoop
+    private let token: UInt64
+
+    init(_ loop: EventLoop, _ token: UInt64) {
+        self.loop = loop
+        self.token = token
+    }
+
+    func taskCancelled() {
+        let (loop, token) = (loop, token)
+        loop.perform { loop.endWaits(token, with: .cancelled) }
     }
 }

@@ -21,10 +21,13 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         guard let number = UInt16(exactly: port) else {
             throw NetError(.invalidAddress, "Port \(port) is not in 0...65535.")
         }
-        // C would not see what follows a NUL.
-        guard !address.utf8.contains(0) else { throw Self.notAnAddress(address) }
         var v4 = in_addr()
-        if inet_pton(AF_INET, address, &v4) == 1 {
+        let isVersion4: Bool? = address.withCString {
+            // C would not see what follows a NUL.
+            strlen($0) == address.utf8.count ? inet_pton(AF_INET, $0, &v4) == 1 : nil
+        }
+        guard let isVersion4 else { throw Self.notAnAddress(address) }
+        if isVersion4 {
             storage = .ipv4(UInt32(bigEndian: v4.s_addr), number)
             return
         }

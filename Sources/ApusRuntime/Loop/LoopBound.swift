@@ -6,6 +6,8 @@ package struct LoopBound<Value>: @unchecked Sendable {
     @usableFromInline package unowned(unsafe) let loop: EventLoop
     @usableFromInline let stored: Value
 
+    // Inlined, so that the runtime need not look the type up for each value.
+    @inlinable
     package init(_ value: Value, on loop: EventLoop) {
         stored = value
         self.loop = loop
