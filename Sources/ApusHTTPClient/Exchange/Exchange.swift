@@ -1,9 +1,10 @@
-import ApusRuntime
+public import ApusRuntime
 import ApusWire
 import HTTPTypes
 
 /// One request to one URL on its way, and what its one cancellation handler names.
 // @unchecked: what is mutable is touched on the loop's thread only, once the request has reached it.
+@usableFromInline
 final class Exchange: CancellationTarget, @unchecked Sendable {
     /// What the request waits for, so that a cancellation can end the wait.
     enum Waiting {
@@ -19,7 +20,7 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
         case request, head, body
     }
 
-    let core: SessionCore
+    @usableFromInline let core: SessionCore
     let method: HTTPRequest.Method
     let uri: URI
     /// The fields of this request alone.
@@ -107,6 +108,12 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
         observation = previous.observation
     }
 
+    /// Whether it has nothing of its own in its head.
+    var isPlain: Bool {
+        options == nil && uploadPlan == nil && ownFields.isEmpty && addedFields == nil && authentication == nil
+            && !withholdsSecrets && !omitsAcceptEncoding
+    }
+
     /// The request's timeouts, or the session's.
     var timeouts: Timeouts { statedTimeouts?.timeouts ?? core.configuration.timeouts }
 
@@ -129,6 +136,7 @@ final class Exchange: CancellationTarget, @unchecked Sendable {
     }
 
     /// Ends the current wait. Safe from any thread. The waits look at `Task.isCancelled` themselves before they begin.
+    @usableFromInline
     func taskCancelled() {
         core.loop.perform { self.endWait(with: .cancelled) }
     }

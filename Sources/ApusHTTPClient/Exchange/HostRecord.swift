@@ -60,6 +60,13 @@ final class HostRecord {
         return exchange.withholdsSecrets || exchange.options?.omits(.cookie) == true ? nil : preparedFields[.cookie]
     }
 
+    /// The same as ``prepare(_:cookies:)``, for a request that has nothing of its own: most have not.
+    @inline(__always)
+    func preparePlain(_ exchange: Exchange) {
+        exchange.prepared = prepared
+        if !exchange.fields.isEmpty { exchange.fields = [:] }
+    }
+
     /// Puts what the host's requests have in common into a request: ready-made lines, unless it replaces one of them.
     ///
     /// - Parameter cookies: in the place of the Cookie field that it has.

@@ -17,17 +17,32 @@ extension ClientResponse {
     /// Cancel safety: as ``bytes(limit:)``.
     ///
     /// Source: C41 (aiohttp's `text`).
+    // Inlined, since a small body has come with its head: an asynchronous call, and the way back from it, cost as much as to make its text.
+    @inlinable
+    @inline(__always)
     public func text(encoding: String? = nil, strict: Bool = false, limit: Int? = nil) async throws -> String {
-        let bytes: [UInt8]
-        if let whole = try storage.whole(limit: limit) {
-            bytes = whole
-        } else {
-            bytes = try await storage.collect(limit: limit)
-        }
-        // No byte order mark: none begins with another byte.
-        if encoding == nil, !strict, bytes.first.map({ $0 != 0xEF && $0 < 0xFE }) ?? true, hasPlainUTF8 {
-            return String(decoding: bytes, as: UTF8.self)
-        }
+        if encoding == nil, !strict, let text = try completeText(limit: limit) { return text }
+        return try await collectText(encoding, strict, limit)
+    }
+
+    /// The text, if all of it is there, and is UTF-8.
+    @usableFromInline
+    func completeText(limit: Int?) throws -> String? {
+        guard let bytes = try storage.whole(limit: limit) else { return nil }
+        return plainText(bytes)
+    }
+
+    /// The text, if it is UTF-8 by the head and has no byte order mark: none begins with another byte.
+    @inline(__always)
+    private func plainText(_ bytes: [UInt8]) -> String? {
+        guard bytes.first.map({ $0 != 0xEF && $0 < 0xFE }) ?? true, hasPlainUTF8 else { return nil }
+        return bytes.withUnsafeBytes { String(utf8: $0) }
+    }
+
+    @usableFromInline
+    func collectText(_ encoding: String?, _ strict: Bool, _ limit: Int?) async throws -> String {
+        let bytes = try await storage.collect(limit: limit)
+        if encoding == nil, !strict, let text = plainText(bytes) { return text }
         return try storage.exchange.text(
             of: bytes,
             try storage.exchange.converter(encoding ?? charset, isAsked: encoding != nil),

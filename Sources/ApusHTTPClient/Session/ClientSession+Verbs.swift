@@ -1,10 +1,14 @@
 import ApusRuntime
 public import ApusWire
-import HTTPTypes
+public import HTTPTypes
 
 // One function per verb: each is `request` with its method, so what it takes, throws and leaves behind is said there.
 extension ClientSession {
     /// Reads a resource: ``request(_:_:params:headers:cookies:body:auth:timeouts:redirects:options:)``.
+    // Inlined, as is what most programs do next (``ClientResponse/text(encoding:strict:limit:)``): an asynchronous call within this module
+    // less, there and back.
+    @inlinable
+    @inline(__always)
     public func get(
         _ url: some RequestURL,
         params: KeyValuePairs<String, String> = [:],
@@ -16,7 +20,7 @@ extension ClientSession {
         options: RequestOptions? = nil
     ) async throws -> ClientResponse {
         let exchange = try exchange(.get, url, params, headers, cookies, nil, auth, timeouts, redirects, options)
-        if exchange.core.loop.runsCurrentTask { return try await exchange.core.perform(exchange) }
+        if exchange.core.runsCurrentTask { return try await exchange.core.perform(exchange) }
         return try await sendFromElsewhere(exchange)
     }
 

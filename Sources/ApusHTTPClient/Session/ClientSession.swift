@@ -1,7 +1,7 @@
 package import ApusNet
 package import ApusRuntime
 public import ApusWire
-import HTTPTypes
+public import HTTPTypes
 import Logging
 import Synchronization
 
@@ -212,6 +212,7 @@ public final class ClientSession: Sendable {
     /// Puts a request together.
     ///
     /// - Throws: ``ClientError`` (`.invalidURL`, `.invalidRequest`, `.sessionClosed`).
+    @usableFromInline
     func exchange(
         _ method: HTTPRequest.Method,
         _ url: some RequestURL,
@@ -262,6 +263,7 @@ public final class ClientSession: Sendable {
     }
 
     /// Sends a request from a task that does not run on the session's loop: one hop there and back for all of it.
+    @usableFromInline
     func sendFromElsewhere(_ exchange: Exchange) async throws -> ClientResponse {
         let core = exchange.core
         return try await core.loop.hop {

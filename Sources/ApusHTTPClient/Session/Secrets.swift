@@ -99,7 +99,9 @@ extension ClientSession.Configuration: CustomStringConvertible, CustomReflectabl
 }
 
 extension Exchange: CustomReflectable {
-    var customMirror: Mirror { Mirror(self, children: ["method": method.rawValue, "uri": uri.redacted]) }
+    @usableFromInline var customMirror: Mirror {
+        Mirror(self, children: ["method": method.rawValue, "uri": uri.redacted])
+    }
 }
 
 extension HostRecord: CustomReflectable {

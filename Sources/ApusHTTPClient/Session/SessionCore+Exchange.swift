@@ -7,6 +7,7 @@ import Logging
 // The road of one request: redirects, then one exchange, then one try on one connection.
 extension SessionCore {
     /// Sends the request and follows its redirects.
+    @usableFromInline
     func perform(_ exchange: Exchange) async throws -> ClientResponse {
         exchange.moments.called = loop.now
         if isObserved { return try await performObserved(exchange) }
@@ -186,7 +187,7 @@ extension SessionCore {
     /// One exchange. A reused connection that dies before the first byte of a response is replaced once, by a new one.
     @inline(__always)
     private func respond(to exchange: Exchange) async throws -> ClientResponse {
-        if Task.isCancelled { throw CancellationError() }
+        if EventLoop.currentTaskIsCancelled { throw CancellationError() }
         if isClosed { throw sessionClosed(exchange) }
         let host = try host(of: exchange)
         host.counters.requests &+= 1
@@ -194,6 +195,8 @@ extension SessionCore {
         defer { host.users &-= 1 }
         if mayHaveCookies(exchange) {
             host.prepare(exchange, cookies: try cookieField(of: exchange, host))
+        } else if exchange.isPlain {
+            host.preparePlain(exchange)
         } else {
             host.prepare(exchange)
         }

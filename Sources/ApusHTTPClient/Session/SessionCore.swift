@@ -6,6 +6,7 @@ import Logging
 
 /// The loop's side of a session: its hosts, its requests, its counters. Connections are its pool's. Loop thread only.
 // @unchecked: reached through the session, which goes to the loop's thread first.
+@usableFromInline
 final class SessionCore: @unchecked Sendable {
     unowned(unsafe) let loop: EventLoop
     let configuration: ClientSession.Configuration
@@ -79,6 +80,9 @@ final class SessionCore: @unchecked Sendable {
         knownRetryBudget = made
         return made
     }
+
+    /// Whether the running task is one of the session's loop.
+    @usableFromInline var runsCurrentTask: Bool { loop.runsCurrentTask }
 
     // MARK: Counters
 
