@@ -29,7 +29,7 @@ struct ApusCommand: ParsableCommand {
             Glibc.exit(ExitStatus.usage)
         }
         do {
-            var command = try parseAsRoot()
+            var command = try parsed(Array(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch let error where exitCode(for: error) == .validationFailure {
             StandardError.write(fullMessage(for: error) + "\n")
@@ -37,6 +37,15 @@ struct ApusCommand: ParsableCommand {
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// As ``parseAsRoot(_:)``, but what is right for `fetch` alone goes there directly: looking for a wish for completion scripts among its
+    /// arguments is a seventh of what starting costs. Anything else goes the usual way, and has its help and its messages from there.
+    static func parsed(_ arguments: [String]) throws -> any ParsableCommand {
+        if arguments.first == "fetch", let command = try? FetchCommand.parse(Array(arguments.dropFirst())) {
+            return command
+        }
+        return try parseAsRoot(arguments)
     }
 }
 

@@ -5,6 +5,8 @@ import Glibc
 struct FetchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fetch",
+        // Only where it is parsed alone, which `ApusCommand` does: what a root is asked besides is not looked for.
+        _superCommandName: "apus",
         abstract: "Fetch URLs, many at once.",
         discussion: """
             A single URL without -o goes to standard output. Else a line for each URL goes

@@ -15,7 +15,7 @@ struct ResultLineBytesTests {
                     var result = FetchResult(number: 1, place: "-", outcome: .fetched, url: try URI(url))
                     (result.status, result.bytes, result.duration) = (200, bytes, duration)
                     var line: [UInt8] = []
-                    ResultLine.append(result, to: &line)
+                    ResultLine.append(&result, to: &line)
                     #expect(String(decoding: line, as: UTF8.self) == ResultLine.text(result) + "\n")
                 }
             }
@@ -23,7 +23,7 @@ struct ResultLineBytesTests {
         var failed = FetchResult(number: 1, place: "list:1", outcome: .failed)
         failed.failure = FetchResult.Failure(code: "x", message: "y\u{1B}z")
         var line: [UInt8] = []
-        ResultLine.append(failed, to: &line)
+        ResultLine.append(&failed, to: &line)
         #expect(String(decoding: line, as: UTF8.self) == ResultLine.text(failed) + "\n")
     }
 

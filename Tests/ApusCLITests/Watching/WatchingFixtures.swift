@@ -42,7 +42,7 @@ extension FetchResult {
             outcome: status < 400 ? .fetched : .failed,
             status: status,
             bytes: bytes,
-            duration: duration,
+            nanoseconds: duration.inNanoseconds,
             attempts: 1
         )
     }
@@ -54,7 +54,7 @@ extension FetchResult {
             number: 1,
             place: "argument-1",
             outcome: .failed,
-            duration: duration,
+            nanoseconds: duration.inNanoseconds,
             attempts: 1,
             failure: .init(code: code, message: message)
         )

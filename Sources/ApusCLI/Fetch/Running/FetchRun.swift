@@ -48,7 +48,7 @@ final class FetchRun: Sendable {
         var isFull = false
         let isShown = shown == .all || shown == .failures && result.outcome == .failed
         if isShown, !plan.printsBody {
-            isFull = lines.append { ResultLine.append(result, to: &$0) }
+            isFull = lines.append { ResultLine.append(&result, to: &$0) }
         }
         if let record, record.add(result) { isFull = true }
         if isFull { lacksRoom.store(true, ordering: .relaxed) }

@@ -44,9 +44,11 @@ struct FetchWorker: Sendable {
     /// Cancel safety: what is under way ends, and is neither reported nor noted as done.
     func work() async {
         var end: AttemptEnd?
+        // One look at the clock for the end of an attempt and the beginning of the next.
+        var now = MonotonicTime.now()
         while true {
             var isOver = false
-            var next = run.queue.take(after: end, isOver: &isOver)
+            var next = run.queue.take(after: end, at: now, isOver: &isOver)
             if next == nil, !isOver { next = await run.queue.wait() }
             guard let transfer = next else { return }
             if transfer.attempts == 1 { begin(transfer) }
@@ -62,8 +64,12 @@ struct FetchWorker: Sendable {
             } catch {
                 fail(&attempt, error)
             }
-            end = conclude(transfer, &attempt)
-            if run.isFull { await run.room() }
+            now = MonotonicTime.now()
+            end = conclude(transfer, &attempt, at: now)
+            if run.isFull {
+                await run.room()
+                now = MonotonicTime.now()
+            }
         }
     }
 
@@ -76,7 +82,7 @@ struct FetchWorker: Sendable {
 
     // MARK: What comes of it
 
-    private func conclude(_ transfer: Transfer, _ attempt: inout Attempt) -> AttemptEnd {
+    private func conclude(_ transfer: Transfer, _ attempt: inout Attempt, at now: Int64) -> AttemptEnd {
         var end = AttemptEnd(lane: transfer.lane, host: attempt.host)
         if attempt.asked <= RetryRule.longestWait { end.pause = Int64(attempt.asked) * 1_000_000_000 }
         // It is as if it had not been begun: a resumed run begins it.
@@ -90,7 +96,7 @@ struct FetchWorker: Sendable {
             return end
         }
         attempt.result.attempts = transfer.attempts
-        attempt.result.duration = .nanoseconds(MonotonicTime.now() - transfer.started)
+        attempt.result.nanoseconds = now - transfer.started
         run.finished(&attempt.result, host: transfer.host)
         return end
     }
@@ -126,7 +132,7 @@ struct FetchWorker: Sendable {
         if transfer.isProbe { run.queue.answered(transfer) }
         let status = response.status.code
         attempt.result.status = status
-        attempt.result.finalURL = response.uri
+        if run.plan.reports { attempt.result.finalURL = response.uri }
         // What most exchanges are: a whole body, of which nobody wants to know more.
         if isUsual, look == nil, (200...205).contains(status), item.isPlain {
             try await receiveUsual(response, transfer, &attempt)
@@ -214,7 +220,8 @@ struct FetchWorker: Sendable {
         }
         let body = pieces.first ?? []
         attempt.result.bytes = body.count
-        run.watch.received(bytes: body.count, host: transfer.host)
+        // What shows it looks at the time when the item is over, which is at once.
+        run.watch.received(wholeOf: body.count)
         if let storage = run.plan.storage, let path = transfer.path {
             let (number, modified) = (transfer.item.number, response.lastModified.map { Int64($0.secondsSince1970) })
             if files.areImmediate {

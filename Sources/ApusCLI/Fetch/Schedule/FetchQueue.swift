@@ -67,9 +67,10 @@ final class FetchQueue: Sendable {
     /// Ends an attempt, and gives the next transfer to begin if there is one by now. Most often there is, and a call that may have to wait
     /// costs more than this.
     ///
-    /// - Parameter isOver: becomes true if there will be none; else, if there is none yet, ``wait()`` gives it.
-    func take(after end: AttemptEnd?, isOver: inout Bool) -> Transfer? {
-        let now = MonotonicTime.now()
+    /// - Parameters:
+    ///   - now: ``MonotonicTime``.
+    ///   - isOver: becomes true if there will be none; else, if there is none yet, ``wait()`` gives it.
+    func take(after end: AttemptEnd?, at now: Int64, isOver: inout Bool) -> Transfer? {
         var transfer: Transfer?
         change(at: now) { state in
             if let end { state.schedule.end(end, at: now) }

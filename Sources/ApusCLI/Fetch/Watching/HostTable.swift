@@ -9,17 +9,20 @@ struct HostTable: Sendable {
         var failed = 0
         var inFlight = 0
         var bytes = 0
-        /// Of all requests together, those that failed included.
-        var time: Duration = .zero
-        var longest: Duration = .zero
+        /// Of all requests together, those that failed included; in nanoseconds, as all times here: they are added up for each URL.
+        fileprivate var time: Int64 = 0
+        fileprivate var longestTime: Int64 = 0
         /// When it last finished something, or was first asked while nothing was in flight.
-        fileprivate(set) var heard: Duration = .zero
+        fileprivate var heard: Int64 = 0
 
         var done: Int { fetched + failed }
-        var mean: Duration { done == 0 ? .zero : time / done }
+        var mean: Duration { done == 0 ? .zero : .nanoseconds(time) / done }
+        var longest: Duration { .nanoseconds(longestTime) }
 
         /// How long it has kept us waiting, or does on average.
-        func slowness(at elapsed: Duration) -> Duration { inFlight > 0 ? max(mean, elapsed - heard) : mean }
+        func slowness(at elapsed: Duration) -> Duration {
+            inFlight > 0 ? max(mean, elapsed - .nanoseconds(heard)) : mean
+        }
 
         /// All but what another has done; the longest is not known then.
         func without(_ other: Host) -> Host {
@@ -28,8 +31,8 @@ struct HostTable: Sendable {
             result.failed -= other.failed
             result.inFlight -= other.inFlight
             result.bytes -= other.bytes
-            result.time -= other.time
-            result.longest = .zero
+            result.time &-= other.time
+            result.longestTime = 0
             return result
         }
     }
@@ -44,7 +47,8 @@ struct HostTable: Sendable {
 
     init(capacity: Int = 1_024) { self.capacity = capacity }
 
-    mutating func began(_ name: String, at elapsed: Duration) {
+    /// - Parameter elapsed: in nanoseconds, as in ``finished(_:_:isFailure:bytes:hadBegun:at:)``.
+    mutating func began(_ name: String, at elapsed: Int64) {
         let place = place(of: name)
         hosts.values[place].begin(elapsed)
         total.begin(elapsed)
@@ -52,11 +56,11 @@ struct HostTable: Sendable {
 
     mutating func finished(
         _ name: String,
-        _ duration: Duration,
+        _ duration: Int64,
         isFailure: Bool,
         bytes: Int,
         hadBegun: Bool,
-        at elapsed: Duration
+        at elapsed: Int64
     ) {
         let place = place(of: name)
         hosts.values[place].finish(duration, isFailure, bytes, hadBegun, elapsed)
@@ -110,23 +114,25 @@ struct HostTable: Sendable {
 }
 
 extension HostTable.Host {
-    fileprivate mutating func begin(_ elapsed: Duration) {
+    fileprivate mutating func begin(_ elapsed: Int64) {
         if inFlight == 0 { heard = elapsed }
         inFlight += 1
     }
 
     fileprivate mutating func finish(
-        _ duration: Duration,
+        _ duration: Int64,
         _ isFailure: Bool,
         _ bytes: Int,
         _ hadBegun: Bool,
-        _ elapsed: Duration
+        _ elapsed: Int64
     ) {
         if isFailure { failed += 1 } else { fetched += 1 }
         if hadBegun { inFlight = max(0, inFlight - 1) }
         self.bytes += bytes
-        time += duration
-        longest = max(longest, duration)
+        let sum = time.addingReportingOverflow(duration)
+        // 292 years in all are as long as can be.
+        time = sum.overflow ? .max : sum.partialValue
+        longestTime = max(longestTime, duration)
         heard = elapsed
     }
 }

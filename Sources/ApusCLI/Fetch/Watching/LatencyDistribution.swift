@@ -21,9 +21,11 @@ struct LatencyDistribution: Sendable, Equatable {
     var maximum: Duration { histogram.maximum }
     var mean: Duration { histogram.mean }
 
-    mutating func record(_ duration: Duration) {
-        histogram.record(duration)
-        bins[Self.bin(of: duration.inNanoseconds)] += 1
+    mutating func record(_ duration: Duration) { record(nanoseconds: duration.inNanoseconds) }
+
+    mutating func record(nanoseconds: Int64) {
+        histogram.record(.nanoseconds(nanoseconds))
+        bins[Self.bin(of: nanoseconds)] += 1
     }
 
     mutating func add(_ other: LatencyDistribution) {

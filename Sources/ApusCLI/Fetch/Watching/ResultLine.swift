@@ -19,9 +19,12 @@ enum ResultLine {
 
     /// Appends the line and its end: what most lines are, without a text for each of their parts, which would cost more than the rest
     /// of a small URL's way.
-    static func append(_ result: FetchResult, to line: inout [UInt8]) {
+    ///
+    /// - Parameter result: stays as it is; `inout`, as a closure that passes it on would copy it else.
+    static func append(_ result: inout FetchResult, to line: inout [UInt8]) {
         if result.failure == nil, let status = result.status, let url = result.url {
-            let milliseconds = (result.duration.inNanoseconds + 500_000) / 1_000_000
+            let milliseconds = (result.nanoseconds + 500_000) / 1_000_000
+            let bytes = result.bytes
             withUnsafeTemporaryAllocation(byteCount: columns, alignment: 1) { buffer in
                 // From the end: status, bytes, and the seconds with three digits behind the point.
                 var start = columns
@@ -44,7 +47,7 @@ enum ResultLine {
                 put(UInt8(ascii: "."))
                 put(Int(milliseconds / 1_000), width: 3)
                 put(UInt8(ascii: " "))
-                put(result.bytes, width: 9)
+                put(bytes, width: 9)
                 put(UInt8(ascii: " "))
                 put(status, width: 1)
                 line.append(contentsOf: UnsafeRawBufferPointer(rebasing: buffer[start...]))

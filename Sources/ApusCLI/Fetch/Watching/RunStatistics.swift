@@ -27,7 +27,7 @@ final class RunStatistics: FetchWatcher {
     init(clock: RunClock) { self.clock = clock }
 
     func began(host: String) {
-        let elapsed = clock.elapsed
+        let elapsed = clock.nanoseconds
         state.withLock {
             $0.snapshot.inFlight += 1
             $0.hosts.began(host, at: elapsed)
@@ -40,6 +40,9 @@ final class RunStatistics: FetchWatcher {
         guard elapsed >= nextSlice.load(ordering: .relaxed) else { return }
         state.withLock { update(&$0, at: elapsed) { _ in } }
     }
+
+    /// The same without a look at the clock: ``finished(_:host:)``, which follows at once, has one.
+    func received(wholeOf count: Int) { bytes.wrappingAdd(count, ordering: .relaxed) }
 
     func retrying(host: String) { state.withLock { $0.snapshot.retries += 1 } }
 
@@ -59,16 +62,16 @@ final class RunStatistics: FetchWatcher {
             if let failure = result.failure { count(failure, host, &state) }
             if hadBegun {
                 state.snapshot.inFlight = max(0, state.snapshot.inFlight - 1)
-                state.snapshot.latency.record(result.duration)
+                state.snapshot.latency.record(nanoseconds: result.nanoseconds)
             }
             if let host {
                 state.hosts.finished(
                     host,
-                    result.duration,
+                    result.nanoseconds,
                     isFailure: isFailure,
                     bytes: result.bytes,
                     hadBegun: hadBegun,
-                    at: .nanoseconds(elapsed)
+                    at: elapsed
                 )
             }
             update(&state, at: elapsed) { slice in
