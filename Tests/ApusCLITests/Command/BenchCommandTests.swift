@@ -101,10 +101,13 @@ struct BenchCommandTests {
 
     @Test func aRequestMayTakeNoLongerThanItsTimeout() async throws {
         try await withBench { bench in
+            // Or the server's end would wait for these requests as long as it may.
+            let gate = AsyncEvent()
             try await TestServer.with({ _ in
-                try await AsyncEvent().wait()
+                try await gate.wait()
                 return .text("never")
             }) { server in
+                defer { gate.set() }
                 let late = try await run(
                     bench,
                     "bench",

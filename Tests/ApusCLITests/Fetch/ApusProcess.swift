@@ -234,6 +234,17 @@ func withBench(_ body: @escaping @Sendable (FetchBench) async throws -> Void) as
     }
 }
 
+/// Runs `body` with a server that says each request's path, and with its counts of them.
+func withCountingServer(_ body: (_ server: TestServer, _ counter: Counter) async throws -> Void) async throws {
+    let counter = Counter()
+    try await TestServer.with({ request in
+        counter.add(request.path)
+        return .text(request.path)
+    }) { server in
+        try await body(server, counter)
+    }
+}
+
 /// Counts, from any task.
 final class Counter: Sendable {
     private struct State {

@@ -47,11 +47,7 @@ struct FetchKillTests {
 
     @Test func aStateThatCannotBeWrittenDoesNotEndTheRun() async throws {
         try await withBench { bench in
-            let counter = Counter()
-            try await TestServer.with({ request in
-                counter.add(request.path)
-                return .text(request.path)
-            }) { server in
+            try await withCountingServer { server, counter in
                 let cases: [(options: [String], total: Int, advice: String)] = [
                     (["--report", "r"], 10, "--resume takes what is done from the report"),
                     ([], 20, "--resume fetches again what could not be noted"),

@@ -35,11 +35,7 @@ struct FetchLimitTests {
 
     @Test func severalLoopsFetchEverythingOnce() async throws {
         try await withBench { bench in
-            let counter = Counter()
-            try await TestServer.with({ request in
-                counter.add(request.path)
-                return .text(request.path)
-            }) { server in
+            try await withCountingServer { server, counter in
                 let run = try await bench.fetch("--loops", "3", "-o", "out", "--report", "r", server.url("/{1..300}"))
                 #expect(run.code == 0)
                 #expect(counter.names.count == 300)

@@ -72,6 +72,18 @@ import Testing
         #expect(log.screen(of: [-1, -2]).unknown.isEmpty)
     }
 
+    /// At 60 columns there is room for the label beside the short name only.
+    @Test(arguments: [(40, false), (60, false), (100, true)])
+    func allOfTheSlowestHostsKeepTheirLabelOrNone(columns: Int, areLabelled: Bool) async throws {
+        let hosts = ["a.example:443", "a-name-that-is-longer-by-a-lot.example:80"]
+        try await run(on: console(columns: columns), hosts: hosts)
+        let rows = lastFrame(columns: columns).filter { $0.contains("a.example") || $0.contains("a-name") }
+        #expect(rows.count == 2)
+        // Without it, a row begins with the time, which is seven columns wide.
+        #expect(rows.contains { $0.contains("slowest") } == areLabelled, "\(rows)")
+        #expect(rows.count { $0.hasPrefix("slowest") || $0.hasPrefix("         ") } == (areLabelled ? 2 : 0), "\(rows)")
+    }
+
     @Test func framesComeTenTimesASecondEachInOneWrite() async throws {
         try await run(on: console(), for: .seconds(2.25))
         // From 300 ms on; and the last write takes the frame away.

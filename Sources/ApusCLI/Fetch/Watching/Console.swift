@@ -159,7 +159,7 @@ final class Console: Sendable {
 
     private func fitted(_ frame: [StyledLine], _ size: (columns: Int, rows: Int)) -> [StyledLine] {
         // A row for the cursor. And the last column stays free: some terminals go to the next line as soon as it is written to.
-        frame.prefix(max(0, size.rows - 1)).map { $0.fitted(to: max(1, size.columns - 1)) }
+        StyledLine.fitted(Array(frame.prefix(max(0, size.rows - 1))), to: max(1, size.columns - 1))
     }
 
     private func shown(_ frame: [StyledLine]) -> String {

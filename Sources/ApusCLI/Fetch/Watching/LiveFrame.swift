@@ -81,6 +81,7 @@ struct LiveFrame: Sendable {
         guard snapshot.hostCount > 1 else { return [] }
         return snapshot.slowest.prefix(Self.hosts).enumerated().map { index, row in
             var line = StyledLine()
+            line.isRow = true
             line.add(index == 0 ? "slowest" : "       ", .dim, rank: 3)
             line.add(Format.right(Format.time(row.slowness), 7))
             line.add(TerminalText.cut(Format.harmless(row.name), to: 60))

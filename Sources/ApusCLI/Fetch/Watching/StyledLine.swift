@@ -19,6 +19,8 @@ struct StyledLine: Sendable, Equatable {
     private(set) var pieces: [Piece] = []
     /// Stands between pieces.
     var separator = "  "
+    /// Whether the first piece is the label of a table's row: all rows keep theirs or none does, or they would not stand in columns.
+    var isRow = false
 
     mutating func add(_ text: String, _ style: Style = .plain, rank: Int = 0) {
         pieces.append(Piece(text: text, style: style, rank: rank))
@@ -44,6 +46,20 @@ struct StyledLine: Sendable, Equatable {
         // A separator behind which nothing fits.
         while result.pieces.count > 1, result.pieces.last?.text.isEmpty == true { result.pieces.removeLast() }
         return result
+    }
+
+    /// As much of each as fits.
+    static func fitted(_ lines: [StyledLine], to width: Int) -> [StyledLine] {
+        let fitted = lines.map { $0.fitted(to: width) }
+        guard zip(lines, fitted).contains(where: { $0.isRow && $0.pieces.first != $1.pieces.first }) else {
+            return fitted
+        }
+        return zip(lines, fitted).map { line, fitted in
+            guard line.isRow, !line.pieces.isEmpty else { return fitted }
+            var rest = line
+            rest.pieces.removeFirst()
+            return rest.fitted(to: width)
+        }
     }
 
     /// All of it, in as many lines as it takes: they break between pieces, or between the words of a piece that is longer than a line. A first
