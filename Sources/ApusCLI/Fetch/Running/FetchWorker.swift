@@ -6,6 +6,8 @@ struct FetchWorker: Sendable {
     let run: FetchRun
     let session: ClientSession
     let files: FileTrips
+    /// There if bodies are stored in memory.
+    private let batch: StoreBatch?
 
     /// Whether nothing is asked of each body but to be counted, and stored if bodies are.
     private let isUsual: Bool
@@ -14,6 +16,7 @@ struct FetchWorker: Sendable {
         self.run = run
         self.session = session
         self.files = files
+        batch = run.plan.storage.flatMap { $0.isInMemory ? StoreBatch($0) : nil }
         isUsual = run.plan.method == nil && run.plan.body == nil && !run.plan.reports && !run.plan.looksIntoBodies
     }
 
@@ -224,8 +227,8 @@ struct FetchWorker: Sendable {
         run.watch.received(wholeOf: body.count)
         if let storage = run.plan.storage, let path = transfer.path {
             let (number, modified) = (transfer.item.number, response.lastModified.map { Int64($0.secondsSince1970) })
-            if files.areImmediate {
-                attempt.result.file = try storage.store(body, at: path, number: number, modified: modified)
+            if let batch {
+                attempt.result.file = try await batch.store(body, at: path, number: number, modified: modified)
             } else {
                 attempt.result.file = try await files.run {
                     try storage.store(body, at: path, number: number, modified: modified)

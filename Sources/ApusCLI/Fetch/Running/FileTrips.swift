@@ -31,9 +31,6 @@ final class FileTrips: Sendable {
     /// More than one, so that a call that takes long holds up others only if there are more of its kind.
     private static let maximumTrips = 3
 
-    /// Whether what is short runs at once.
-    var areImmediate: Bool { isInMemory }
-
     /// Runs `body` on a thread, or at once if it is short and its files are in memory.
     ///
     /// - Parameter isShort: whether it moves no more than the loop can wait for.
