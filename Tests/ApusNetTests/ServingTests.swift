@@ -90,13 +90,16 @@ struct ServingTests {
 
     @Test("never more connections than the limit are served at a time, and those that wait get their turn")
     func limit() async throws {
-        let (now, most) = (Counter(), Counter())
+        let (now, most, full) = (Counter(), Counter(), AsyncEvent())
         try await serving(
             connectionLimit: 3,
             { stream in
                 now.add()
                 defer { now.add(-1) }
                 if now.value > most.value { most.add() }
+                // However slowly they come: the first ones are there together.
+                if most.value == 3 { full.set() }
+                try await full.wait()
                 _ = try await stream.read()
                 try await stream.write("served")
             }
