@@ -66,6 +66,13 @@ build_command() {
     touch -r "$stamp.new" "$stamp"
     rm "$stamp.new"
 }
+# cpu PID : nanoseconds that the process and its children have run.
+cpu() {
+    local process
+    for process in "$1" $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+        cat "/proc/$process/task/"*/schedstat 2>/dev/null || true
+    done | awk '{ sum += $1 } END { printf "%.0f", sum }'
+}
 # unchanged STAMP FILE… : whether these and our sources are older than STAMP, which a build has left.
 unchanged() { [[ -e "$1" && -z "$(find Package.swift Sources "${@:2}" -newer "$1" -print -quit)" ]]; }
 
