@@ -19,7 +19,8 @@ package struct LoopBound<Value>: @unchecked Sendable {
         return stored
     }
 
-    /// The value, for whoever has just seen that this is the loop's thread, as by ``EventLoop/runsCurrentTask``.
+    /// The value, for whoever has just seen that this is the loop's thread, as by ``EventLoop/runsCurrentTask``; and for
+    /// what is constant in it.
     @inlinable
     package var assumedValue: Value { stored }
 

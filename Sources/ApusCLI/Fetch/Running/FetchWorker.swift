@@ -223,7 +223,7 @@ struct FetchWorker: Sendable {
         }
         let body = pieces.first ?? []
         attempt.result.bytes = body.count
-        // What shows it looks at the time when the item is over, which is at once.
+        // What shows it looks at the time when an item is over, which this one soon is.
         run.watch.received(wholeOf: body.count)
         if let storage = run.plan.storage, let path = transfer.path {
             let (number, modified) = (transfer.item.number, response.lastModified.map { Int64($0.secondsSince1970) })

@@ -7,7 +7,7 @@ import Synchronization
 /// file after each answer costs more than several behind each other. Nothing waits for more to come: what is stored in one
 /// go are the bodies of all who are ready to run at the moment.
 ///
-/// For the tasks of one loop.
+/// Meant for the tasks of one loop.
 final class StoreBatch: Sendable {
     private struct Body: Sendable {
         let bytes: [UInt8]
@@ -50,7 +50,8 @@ final class StoreBatch: Sendable {
             let body = Body(bytes: bytes, path: path, number: number, modified: modified, caller: caller)
             let isFull = state.withLock { state in
                 state.waiting.append(body)
-                return state.waiting.count >= Self.limit
+                // Without a leader nobody would come: the first has stored on another thread meanwhile.
+                return state.waiting.count >= Self.limit || !state.hasLeader
             }
             if isFull { storeWaiting() }
         }

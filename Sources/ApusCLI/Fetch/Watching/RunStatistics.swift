@@ -41,7 +41,7 @@ final class RunStatistics: FetchWatcher {
         state.withLock { update(&$0, at: elapsed) { _ in } }
     }
 
-    /// The same without a look at the clock: ``finished(_:host:)``, which follows at once, has one.
+    /// The same without a look at the clock: ``finished(_:host:)``, of this item or the next, has one.
     func received(wholeOf count: Int) { bytes.wrappingAdd(count, ordering: .relaxed) }
 
     func retrying(host: String) { state.withLock { $0.snapshot.retries += 1 } }
