@@ -27,13 +27,21 @@ choose_cores() {
     [[ -n "$machine" ]] || machine="$(uname -m)"
 }
 
+# The commit that is measured, with `-dirty` where what is built differs from it; the page, which the parts before may have written, is not built.
+our_commit() {
+    local name
+    name="$(git describe --always 2>/dev/null)" || name='this tree'
+    git diff --quiet HEAD -- Sources Package.swift Benchmarks 2>/dev/null || name+=-dirty
+    echo "$name"
+}
+
 # build_benchmarks: builds Benchmarks/, unless `built` says that it is (--built, or BENCH_BUILT=1 of the environment); sets ours (the folder of its programs) and ours_version. Returns 1
 # if it cannot.
 built="${BENCH_BUILT:-0}"
 build_benchmarks() {
     # Static, as the peers in C, Rust and Go are.
     local -a build=(swift build -c release --static-swift-stdlib --package-path Benchmarks --scratch-path .build/benchmarks)
-    ours_version="$(git describe --always --dirty 2>/dev/null || echo 'this tree'), $(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/Swift \1/p' | head -n 1)"
+    ours_version="$(our_commit), $(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/Swift \1/p' | head -n 1)"
     if ((built)); then
         ours=.build/benchmarks/release
         return 0
