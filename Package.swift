@@ -211,11 +211,6 @@ extension Target.Dependency {
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
 }
 
-// They import what is nobody's but theirs, NIO above all, and nothing in them depends on a trait: CI's build without traits goes without.
-if Context.environment["APUS_NEIGHBOURS"] == "none" {
-    package.targets.removeAll { $0.name == "NeighbourTests" }
-}
-
 // One set of settings for all targets; user code is compiled as its authors would compile it.
 for target in package.targets where target.name != "CApus" && target.type != .system {
     var settings: [SwiftSetting] = target.swiftSettings ?? []
