@@ -4,8 +4,8 @@ import Synchronization
 /// Stores small bodies several in a row, in a folder in memory.
 ///
 /// Making a file runs through so much of the kernel that what sends and receives is in no cache afterwards, and the other way round: one
-/// file after each answer costs more than several behind each other. Nothing waits for more to come: what is stored in one
-/// go are the bodies of all who are ready to run at the moment.
+/// file after each answer costs more than several behind each other. Nothing waits for more to come: what is stored in one go are the bodies
+/// of all who are ready to run at the moment.
 ///
 /// Meant for the tasks of one loop.
 final class StoreBatch: Sendable {

@@ -41,7 +41,7 @@ final class FetchWatch: FetchWatcher {
 
     func began(host: String) { statistics.began(host: host) }
     func received(bytes: Int, host: String) { statistics.received(bytes: bytes, host: host) }
-    /// A whole body has come, and its item is over now.
+    /// A whole body has come, and its item is over soon.
     func received(wholeOf bytes: Int) { statistics.received(wholeOf: bytes) }
     func retrying(host: String) { statistics.retrying(host: host) }
     func finished(_ result: FetchResult, host: String?) { statistics.finished(result, host: host) }
