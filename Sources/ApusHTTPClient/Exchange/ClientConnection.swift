@@ -7,7 +7,7 @@ import HTTPTypes
 ///
 /// What can be done without waiting is done by plain functions: each asynchronous call costs some 150 instructions in frames and
 /// executor checks, and most requests wait once.
-final class ClientConnection: DescriptorWatcher {
+final class ClientConnection: DescriptorWatcher, DeferredWork {
     let id: ConnectionID
     let transport: any Transport
     let descriptor: Descriptor
@@ -24,6 +24,10 @@ final class ClientConnection: DescriptorWatcher {
     @exclusivity(unchecked) private(set) var uploadFailure: (any Error)?
     /// The response is complete, the request is not: the connection is free when the upload has ended.
     @exclusivity(unchecked) private(set) var answeredBeforeUploadEnded = false
+    /// A request whose writing was deferred has not been written, or not all of it.
+    @exclusivity(unchecked) private(set) var isUnsent = false
+    /// Why, if the connection broke.
+    @exclusivity(unchecked) private var sendFailure: (any Error)?
     /// How long the server said that it keeps the connection.
     @exclusivity(unchecked) var keepAliveHint: Duration?
     let host: PooledHost
@@ -58,20 +62,48 @@ final class ClientConnection: DescriptorWatcher {
 
     /// Writes a request without a body, or with a small one, as far as that goes without waiting.
     ///
-    /// - Returns: whether all of it is written; else ``finishSending(_:)`` writes the rest.
+    /// Where other jobs of the loop's slice follow, a short request is written behind them: see ``EventLoop/defer(_:)``.
+    ///
+    /// - Returns: whether all of it is written, or will be; else, or if ``isUnsent`` says so later, ``finishSending(_:)`` writes the rest.
     /// - Throws: ``HTTP1Error`` if the request cannot be sent as it is, ``NetError`` if the connection broke.
     func send(_ exchange: Exchange) throws -> Bool {
         let body = exchange.smallBody
         try sendHead(exchange, body.map { .length($0.count) } ?? .none)
         if let body { try http.pointee.sendData(body) }
         try http.pointee.sendEnd()
+        let loop = descriptor.loop
+        // An observer is told when the request was sent.
+        if loop.gathersWork, exchange.observation == nil, http.pointee.output.count <= Self.deferredLimit {
+            loop.defer(self)
+            return true
+        }
         return try flush()
+    }
+
+    /// Bytes of a request that may be deferred: what is longer takes longer than the wake-up that deferring saves.
+    private static let deferredLimit = 4_096
+
+    /// Writes the request that was deferred. Whoever waits for its answer is told if it could not be.
+    func runDeferred() {
+        guard !isClosed else { return }
+        do {
+            if try flush() { return }
+        } catch {
+            sendFailure = error
+        }
+        isUnsent = true
+        descriptor.endWaits(.ready)
     }
 
     /// Writes what ``send(_:)`` has left.
     ///
     /// - Returns: the head of a final response that came meanwhile. The rest is not sent if it is an error.
     func finishSending(_ exchange: Exchange) async throws -> HTTP1ResponseHead? {
+        isUnsent = false
+        if let sendFailure {
+            self.sendFailure = nil
+            throw sendFailure
+        }
         var early: HTTP1ResponseHead?
         while try !flush() {
             let deadline = exchange.deadline(exchange.limits.idle)

@@ -279,6 +279,7 @@ extension SessionCore {
         if exchange.observation != nil { tellSent(exchange) }
         let deadline = exchange.headDeadline()
         while true {
+            if connection.isUnsent, let early = try await sendRest(exchange, on: connection) { return early }
             // After a request has been written there is nothing to read yet: no system call that is sure to say EAGAIN.
             if !connection.descriptor.mayRead {
                 let outcome = await connection.descriptor.waitReadable(deadline: deadline)

@@ -175,6 +175,7 @@ extension EventLoop {
         // The loop itself stays, since tasks may reach it; what it had grown to does not.
         state.pointee.timers = TimerQueue()
         state.pointee.events = []
+        state.pointee.deferred = []
         state.pointee.inboxBuffer = []
         state.pointee.scratch?.deallocate()
         state.pointee.scratch = nil

@@ -103,6 +103,8 @@ extension EventLoop {
     func poll() {
         let state = self.state
         takeInbox()
+        // Behind the inbox's calls, which may defer something, too.
+        if !state.pointee.deferred.isEmpty { runDeferred() }
         var timeout: Int64 = 0
         // A call from the inbox may have ended the loop's turn.
         if state.pointee.ready.isEmpty, !state.pointee.isFinished {

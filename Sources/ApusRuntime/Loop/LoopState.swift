@@ -10,6 +10,8 @@ struct LoopState: ~Copyable {
     var inboxBuffer: [InboxItem] = []
     /// The registrations of ``IOHandle``s, by descriptor: whoever gets the same number from the system later ends them.
     var handles: [Int32: UInt64] = [:]
+    /// What is done when the slice's jobs have run: see ``EventLoop/defer(_:)``.
+    var deferred = ContiguousArray<any DeferredWork>()
     /// The clock as of the last poll, in nanoseconds.
     var now: Int64 = 0
     /// The job that runs now. A task that is *it* was enqueued on this loop, and so resumes here after every wait;
