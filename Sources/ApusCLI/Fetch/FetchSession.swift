@@ -54,7 +54,7 @@ struct FetchSession: Sendable {
         cookies = jar
         cache = storing.httpCache.map { HTTPCache(.folder($0)) }
         configuration = try .init(command, jar: jar?.jar, cache: cache)
-        shown = watch.printsEachLine ? .all : .failures
+        shown = watch.shownLines
         loops = command.pace.loops > 1 ? command.pace.loops : nil
         secretOrigin = command.sending.authOrigin
         grace = .seconds(command.patience.grace)

@@ -15,14 +15,17 @@ import Testing
         verbose: Bool = false,
         page: String? = nil,
         printsBody: Bool = false,
-        isTerminal: Bool = true
+        isTerminal: Bool = true,
+        isNull: Bool = false
     ) throws -> FetchWatch {
         var options = try WatchingOptions.parse([])
         options.quiet = quiet
         options.verbose = verbose
         options.htmlReport = page
+        var output = Terminal.fake(-2, isLive: isTerminal)
+        output.isNull = isNull
         let console = Console(
-            output: .fake(-2, isLive: isTerminal),
+            output: output,
             error: .fake(-1, isLive: isTerminal),
             areSame: isTerminal,
             write: log.write
@@ -54,7 +57,7 @@ import Testing
         #expect(shown.prefix(2) == ["a result", "apus: a note\\u{1B}[2J"])
         #expect(shown.dropFirst(2).first?.hasPrefix("2 URLs: 1 fetched, 1 failed; ") == true)
         #expect(watch.hasFailures)
-        #expect(watch.showsView && !watch.printsEachLine)
+        #expect(watch.showsView && watch.shownLines == .failures)
     }
 
     @Test func aScriptGetsItsLinesAndNoCommandsOfTerminals() async throws {
@@ -64,7 +67,13 @@ import Testing
         #expect(log.all.allSatisfy { !$0.text.contains("\u{1B}") })
         #expect(log.all.filter { $0.descriptor == -2 }.map(\.text) == ["a result\n"])
         #expect(log.all.first?.text.hasPrefix("apus: 0:00  1 done, 1 failed; ") == true)
-        #expect(!watch.showsView && watch.printsEachLine)
+        #expect(!watch.showsView && watch.shownLines == .all)
+    }
+
+    @Test func whatNobodyCanReadIsNotWritten() throws {
+        #expect(try watch(isTerminal: false, isNull: true).shownLines == .none)
+        #expect(try watch(verbose: true, isTerminal: false, isNull: true).shownLines == .none)
+        #expect(try watch(verbose: true).shownLines == .all)
     }
 
     @Test func quietIsQuietButForWhatMustBeKnown() async throws {

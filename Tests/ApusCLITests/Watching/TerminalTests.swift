@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import ApusCLI
@@ -10,6 +11,15 @@ import Testing
         #expect(!terminal.isStyled)
         #expect(terminal.isUTF8)
         #expect(terminal.size.columns == 80)
+    }
+
+    @Test(arguments: [("/dev/null", true), ("/dev/zero", false), ("/proc/self/exe", false)])
+    func onlyTheNullDeviceIsNull(path: String, isNull: Bool) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        #expect(Terminal(descriptor).isNull == isNull)
+        #expect(!Terminal(-1).isNull)
     }
 
     @Test(

@@ -5,7 +5,7 @@ import Synchronization
 final class FetchRun: Sendable {
     /// Which results have a line on standard output.
     enum ShownLines: Sendable {
-        case failures, all
+        case none, failures, all
     }
 
     let plan: FetchPlan

@@ -34,8 +34,11 @@ final class FetchWatch: FetchWatcher {
     /// A frame is drawn on standard error.
     var showsView: Bool { view.isLive }
     var isOutputTerminal: Bool { console.output.isTerminal }
-    /// Whether each URL gets its line on standard output, and not only those that failed: a script wants them, a person wants the view.
-    var printsEachLine: Bool { isVerbose || !console.output.isTerminal }
+    /// Which URLs get their line on standard output: a script wants all of them, a person wants the view, and nobody reads /dev/null.
+    var shownLines: FetchRun.ShownLines {
+        if console.output.isNull { return .none }
+        return isVerbose || !console.output.isTerminal ? .all : .failures
+    }
 
     // MARK: What happens
 

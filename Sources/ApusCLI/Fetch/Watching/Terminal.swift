@@ -10,6 +10,9 @@ struct Terminal: Sendable {
     /// Bytes from 0x80 on are no commands: in the locales of old, 0x9B begins one, and is part of many letters in UTF-8.
     var isUTF8: Bool
 
+    /// It is /dev/null: nobody will ever read what is written.
+    var isNull = false
+
     /// Instead of the real one, for tests.
     var fixedSize: (columns: Int, rows: Int)?
 
@@ -34,6 +37,15 @@ struct Terminal: Sendable {
             isStyled: isTerminal && kind != "dumb" && !kind.isEmpty && !refusesColour,
             isUTF8: Self.isUTF8(environment)
         )
+        isNull = Self.isNull(descriptor)
+    }
+
+    /// By its device, as a descriptor has no name. What is called /dev/null may be a file, where somebody has written it by mistake.
+    private static func isNull(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        var null = stat()
+        guard fstat(descriptor, &status) == 0, stat("/dev/null", &null) == 0 else { return false }
+        return status.st_mode & S_IFMT == S_IFCHR && null.st_mode & S_IFMT == S_IFCHR && status.st_rdev == null.st_rdev
     }
 
     /// Columns and rows, as of now.
