@@ -28,6 +28,7 @@ struct DeferredRequestTests {
         let descriptor: Descriptor
         private let record: Record
         private var request: [UInt8] = []
+        private(set) var requests: [String] = []
         private var answer: [UInt8] = []
         private(set) var isOpen = true
 
@@ -67,13 +68,17 @@ struct DeferredRequestTests {
             record.lines.append("\(count == bytes.count ? "sent" : "sent a part") \(who)")
             request += bytes.prefix(count)
             record.sent += bytes.prefix(count)
-            if String(decoding: request, as: UTF8.self).hasSuffix("\r\n\r\n") {
+            let text = String(decoding: request, as: UTF8.self)
+            if text.hasSuffix("\r\n\r\n") {
+                requests.append(text)
                 request = []
                 answer = Array(okResponse.utf8)
                 descriptor.signal(.readable)
             }
             return count
         }
+
+        func forget() { requests = [] }
 
         func finishSending() {}
         func close() {
@@ -163,6 +168,50 @@ struct DeferredRequestTests {
             #expect(record.value.lines == ["sent by its task", "sent by its task"])
         }
     }
+
+    @Test(
+        "requests of all lengths, deferred and not, some of them cancelled or sent in parts, arrive as they were made"
+    )
+    func lengths() async throws {
+        try await withIdle(100) { session, record in
+            var random = SplitMix(seed: 7)
+            for transport in record.value.transports { transport.forget() }
+            for _ in 0..<20 {
+                record.value.outcomes = (0..<60).map { _ in .takes(Bool.random(using: &random) ? 50 : 10_000) }
+                let lengths = (0..<100).map { _ in
+                    Int.random(in: 0...6_000, using: &random) >> Int.random(in: 0...8, using: &random)
+                }
+                let tasks = lengths.enumerated().map { number, length in
+                    EventLoop.spawn {
+                        let pad = String(repeating: Self.letter(of: number), count: length)
+                        return try await session.get("http://script.test/\(number)", headers: ["X-Pad": pad]).text()
+                    }
+                }
+                let doomed = Set((0..<10).map { _ in Int.random(in: 0..<100, using: &random) })
+                let canceller = EventLoop.spawn { for number in doomed { tasks[number].cancel() } }
+                try await canceller.value
+                for (number, task) in tasks.enumerated() {
+                    let result = await task.result
+                    if !doomed.contains(number) { #expect(try result.get() == "ok") }
+                }
+                var seen: Set<Int> = []
+                for transport in record.value.transports {
+                    for request in transport.requests {
+                        let lines = request.split(separator: "\r\n")
+                        let target = lines[0].dropFirst("GET /".count).dropLast(" HTTP/1.1".count)
+                        let number = try #require(Int(target))
+                        let pad = lines.first { $0.hasPrefix("X-Pad: ") }?.dropFirst("X-Pad: ".count) ?? ""
+                        #expect(pad == String(repeating: Self.letter(of: number), count: lengths[number]))
+                        #expect(seen.insert(number).inserted)
+                    }
+                    transport.forget()
+                }
+                #expect(seen.union(doomed).count == 100)
+            }
+        }
+    }
+
+    private static func letter(of number: Int) -> Character { Character(UnicodeScalar(UInt8(97 + number % 26))) }
 
     @Test(
         "of a deferred request that finds no room, or room for a part, the rest follows when there is",

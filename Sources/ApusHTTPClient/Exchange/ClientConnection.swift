@@ -24,6 +24,8 @@ final class ClientConnection: DescriptorWatcher, DeferredWork {
     @exclusivity(unchecked) private(set) var uploadFailure: (any Error)?
     /// The response is complete, the request is not: the connection is free when the upload has ended.
     @exclusivity(unchecked) private(set) var answeredBeforeUploadEnded = false
+    /// A request is written at the end of the loop's slice.
+    @exclusivity(unchecked) private var isDeferred = false
     /// A request whose writing was deferred has not been written, or not all of it.
     @exclusivity(unchecked) private(set) var isUnsent = false
     /// Why, if the connection broke.
@@ -53,9 +55,16 @@ final class ClientConnection: DescriptorWatcher, DeferredWork {
 
     deinit {
         // Once closed it has none of them, and may go on any thread.
-        if !isClosed { buffers.takeBack(from: http) }
+        if !isClosed { takeBackBuffers() }
         http.deinitialize(count: 1)
         http.deallocate()
+    }
+
+    private func takeBackBuffers() {
+        buffers.takeBack(from: http)
+        guard isDeferred else { return }
+        isDeferred = false
+        buffers.release(http)
     }
 
     // MARK: Sending
@@ -73,19 +82,20 @@ final class ClientConnection: DescriptorWatcher, DeferredWork {
         try http.pointee.sendEnd()
         let loop = descriptor.loop
         // An observer is told when the request was sent.
-        if loop.gathersWork, exchange.observation == nil, http.pointee.output.count <= Self.deferredLimit {
+        if loop.gathersWork, exchange.observation == nil, buffers.keepOutput(of: http) {
+            isDeferred = true
             loop.defer(self)
             return true
         }
         return try flush()
     }
 
-    /// Bytes of a request that may be deferred: what is longer takes longer than the wake-up that deferring saves.
-    private static let deferredLimit = 4_096
-
     /// Writes the request that was deferred. Whoever waits for its answer is told if it could not be.
     func runDeferred() {
-        guard !isClosed else { return }
+        // Closed meanwhile.
+        guard isDeferred else { return }
+        isDeferred = false
+        defer { buffers.release(http) }
         do {
             if try flush() { return }
         } catch {
@@ -312,7 +322,7 @@ final class ClientConnection: DescriptorWatcher, DeferredWork {
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        buffers.takeBack(from: http)
+        takeBackBuffers()
         descriptor.unwatch()
         transport.close()
         // Afterwards: whoever reads the response has been told by now that the connection was closed.

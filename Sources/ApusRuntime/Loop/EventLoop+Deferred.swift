@@ -25,8 +25,13 @@ extension EventLoop {
         var index = 0
         while index < state.pointee.deferred.count {
             let work = state.pointee.deferred[index]
-            runCallback(kind: .callback) { work.runDeferred() }
             index += 1
+            // Not always by `runCallback`: its closure would be an allocation for each.
+            if state.pointee.monitor == nil {
+                work.runDeferred()
+            } else {
+                runCallback(kind: .callback) { work.runDeferred() }
+            }
         }
         state.pointee.deferred.removeAll(keepingCapacity: true)
     }
