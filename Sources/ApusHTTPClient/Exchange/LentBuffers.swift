@@ -65,6 +65,7 @@ final class LentBuffers {
 
     /// Ends ``keepOutput(of:)``: what has not been sent moves to memory of the connection's own.
     func release(_ http: UnsafeMutablePointer<HTTP1Connection>) {
+        assert(keptCount > 0, "what is released was kept")
         http.pointee.giveBackOutput()
         keptCount -= 1
         if keptCount == 0 { keptEnd = 0 }
