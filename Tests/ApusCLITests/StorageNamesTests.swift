@@ -27,6 +27,12 @@ import Testing
         #expect(try assigned(["=x-3", "=x", "=x"]) == ["x-3", "x", "x-3-3"])
     }
 
+    @Test func aNameAndThatWithTheEndingAreOne() throws {
+        #expect(try assigned(["=a", "=a.file"]) == ["a", "a.file-2"])
+        #expect(try assigned(["=a.file", "=a"]) == ["a.file", "a-2"])
+        #expect(try assigned(["=d/a", "=a.file", "=d/a.file"]) == ["d/a", "a.file", "d/a.file-3"])
+    }
+
     @Test func aFileWhoseNameIsAFoldersIsAFile() throws {
         #expect(try assigned(["http://h/a/b", "http://h/a", "http://h/a"]) == ["h/a/b", "h/a.file", "h/a.file-3"])
     }
@@ -41,8 +47,8 @@ import Testing
 
     @Test func aFileThatCannotMakeRoomStays() throws {
         #expect(
-            try assigned(["http://h/a.file", "http://h/a", "http://h/a/b", "http://h/a/c"])
-                == ["h/a.file", "h/a", "h/a-3/b", "h/a-4/c"]
+            try assigned(["http://h/a.file/x", "http://h/a", "http://h/a/b", "http://h/a/c"])
+                == ["h/a.file/x", "h/a", "h/a-3/b", "h/a-4/c"]
         )
     }
 

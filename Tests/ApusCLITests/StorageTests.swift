@@ -66,6 +66,17 @@ import Testing
         }
     }
 
+    /// A move is a second link and the end of the first, and a run may be killed in between.
+    @Test func aMoveThatWasBrokenOffIsFinished() throws {
+        try withStorage { path, storage in
+            try store("file", "a", in: storage)
+            #expect(link(path + "/out/a", path + "/out/a.file") == 0)
+            #expect(try store("below", "a/b", in: storage) == "a/b")
+            #expect(readText(path + "/out/a.file") == "file")
+            #expect(try listTree(path + "/out") == ["a.file", "a/b"])
+        }
+    }
+
     @Test func aFileInAFoldersPlaceGetsAnEnding() throws {
         try withStorage { path, storage in
             try store("below", "a/b", in: storage)

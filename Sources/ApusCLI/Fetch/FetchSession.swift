@@ -59,6 +59,7 @@ struct FetchSession: Sendable {
         secretOrigin = command.sending.authOrigin
         grace = .seconds(command.patience.grace)
         resumeCommand = records.state.map { _ in CommandLineText.resuming(command) }
+        try report?.begin()
         isReady = true
     }
 

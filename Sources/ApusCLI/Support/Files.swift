@@ -19,6 +19,15 @@ enum Files {
         return renameat(folder, name, folder, newName)
     }
 
+    /// Whether two names are one file's.
+    static func areSame(_ name: String, _ other: String, in folder: Int32) -> Bool {
+        var one = stat()
+        var two = stat()
+        guard fstatat(folder, name, &one, AT_SYMLINK_NOFOLLOW) == 0, fstatat(folder, other, &two, AT_SYMLINK_NOFOLLOW) == 0
+        else { return false }
+        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
+    }
+
     /// Takes the lock of a file, and waits a moment for it: a run that was killed has its own until the kernel has put the process away,
     /// which is some time after `kill` has returned, and whoever goes on with it at once should not be told that it still runs.
     ///

@@ -7,6 +7,7 @@ extension FetchPlan {
         method = command.sending.method.flatMap { HTTPRequest.Method(rawValue: $0) }
         body = command.sending.body
         headers = (try? command.sending.headers()) ?? [:]
+        user = command.sending.user
         hasSecrets = command.sending.hasSecrets
         self.storage = storage
         ifModified = command.storing.ifModified

@@ -11,6 +11,8 @@ final class ReportFile: Sendable {
     private let isRegular: Bool
     /// Whether it ends in the midst of a line that could not be taken back.
     private let isTorn = Atomic<Bool>(false)
+    /// Whether what it has is an earlier run's, and goes.
+    private let isStale: Atomic<Bool>
 
     /// Makes the file, or goes on with the one of an earlier run.
     ///
@@ -18,6 +20,7 @@ final class ReportFile: Sendable {
     /// - Throws: ``ReportError``.
     init(_ path: String, continues: Bool) throws {
         self.path = path
+        isStale = Atomic(!continues)
         // Not emptied here: it may be another run's.
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw ReportError(path, errno) }
@@ -30,11 +33,16 @@ final class ReportFile: Sendable {
             throw ReportError(description: "the report \(path) is in use by another run")
         }
         fchmod(descriptor, 0o600)
-        if continues {
-            cutBrokenLine()
-        } else if !cut(to: 0) {
-            throw ReportError(path, errno)
-        }
+        if continues { cutBrokenLine() }
+    }
+
+    /// The run begins: what the report of an earlier one says goes, and not before, since a command line that turns out to be wrong, or a
+    /// missing file of certificates, is no run.
+    ///
+    /// - Throws: ``ReportError``.
+    func begin() throws {
+        guard isStale.exchange(false, ordering: .relaxed) else { return }
+        if !cut(to: 0) { throw ReportError(path, errno) }
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }

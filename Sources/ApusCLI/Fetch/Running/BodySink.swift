@@ -37,7 +37,10 @@ final class BodySink {
             return PartialValidator(etag: fields[.eTag], lastModified: fields[.lastModified], date: fields[.date])
         }
 
-        var partial: PartialFile { storage.partial(at: path, number: item.number, uri: item.uri) }
+        /// ``FetchPlan/asking(_:)``
+        var asking = ""
+
+        var partial: PartialFile { storage.partial(at: path, number: item.number, uri: item.uri, asking: asking) }
     }
 
     struct Stored {
@@ -120,8 +123,17 @@ final class BodySink {
     }
 
     /// The body has broken off: what there is of it is kept, if it can be continued.
-    func breakOff() async {
+    ///
+    /// - Parameter error: why. What the disk had no room for would keep others from being stored, in each run to come; and what is too large
+    ///   is not wanted.
+    func breakOff(_ error: any Error) async {
         guard let target else { return }
+        guard (error as? StorageError)?.isFull != true, (error as? TransferError)?.code != "tooLarge" else {
+            let file = file ?? target.partial
+            pending = []
+            _ = try? await files.run { file.discard() }
+            return
+        }
         let (bytes, begins, file) = (pending, !isStreaming, file ?? target.partial)
         pending = []
         // What is small is sooner fetched again than continued.

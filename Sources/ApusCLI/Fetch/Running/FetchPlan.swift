@@ -17,6 +17,8 @@ struct FetchPlan: Sendable {
     var body: RequestBody?
     /// What goes with every request.
     var headers: HTTPFields = [:]
+    /// Of `--user`; only ever compared, by a hash.
+    var user: String?
     /// Whether there is something that only one server may have.
     var hasSecrets = false
     var storage: Storage?
@@ -48,6 +50,20 @@ struct FetchPlan: Sendable {
     func continues(_ item: FetchItem) -> Bool {
         isIdentity && !hashes && method(of: item) == .get && !asksForPart(item)
     }
+
+    /// What an item's body may depend on besides its URL: the fields that are asked with, and the user. Empty if there are none.
+    ///
+    /// Of each value 16 bits of a hash: enough to tell two users apart, and too little for whoever finds it on the disk to try passwords on.
+    func asking(_ item: FetchItem) -> String {
+        var lines: [String] = []
+        for field in headers { lines.append("\(field.name.canonicalName) \(Self.trace(field.value))") }
+        for field in item.headers ?? [:] { lines.append("\(field.name.canonicalName) \(Self.trace(field.value))") }
+        if let user { lines.append("user \(Self.trace(user))") }
+        if item.uri.hasUserinfo { lines.append("userinfo \(Self.trace(item.uri.description))") }
+        return lines.isEmpty ? "" : "\n" + lines.sorted().joined(separator: "\n")
+    }
+
+    private static func trace(_ secret: String) -> UInt64 { StableHash(secret).value & 0xFFFF }
 
     /// Whether the caller's own fields ask for a part of the body.
     func asksForPart(_ item: FetchItem) -> Bool { sends(item, .range) || sends(item, .ifRange) }

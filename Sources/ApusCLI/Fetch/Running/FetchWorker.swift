@@ -270,7 +270,7 @@ struct FetchWorker: Sendable {
             if attempt.result.failure == nil { attempt.result.outcome = .fetched }
         } catch {
             attempt.result.bytes = sink.count
-            await sink.breakOff()
+            await sink.breakOff(error)
             throw error
         }
     }
@@ -346,7 +346,7 @@ struct FetchWorker: Sendable {
         guard resumes || plan.ifModified, plan.method(of: item) == .get else { return nil }
         return try await files.run {
             if resumes {
-                let file = storage.partial(at: path, number: item.number, uri: item.uri)
+                let file = storage.partial(at: path, number: item.number, uri: item.uri, asking: plan.asking(item))
                 if let resumption = file.resumption() { return Look(file: file, resumption: resumption) }
             }
             let modified = plan.ifModified ? try storage.existing(at: path)?.modified : nil
@@ -374,6 +374,7 @@ struct FetchWorker: Sendable {
         guard let storage = run.plan.storage, let path = transfer.path, run.plan.method(of: transfer.item) != .head
         else { return nil }
         var target = BodySink.Target(storage: storage, path: path, item: transfer.item)
+        target.asking = run.plan.asking(transfer.item)
         target.modified = response.lastModified.map { Int64($0.secondsSince1970) }
         if run.plan.continues(transfer.item) { target.response = response }
         guard let resumption = look?.resumption, response.status.code == 206 else { return target }

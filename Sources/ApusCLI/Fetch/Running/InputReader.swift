@@ -20,6 +20,8 @@ struct InputReader {
     mutating func first(_ run: FetchRun) async throws -> Transfer? {
         while let element = try await source.next() {
             if let transfer = transfer(element, run) { return transfer }
+            // A list may begin with millions of lines that are no URLs.
+            if run.isFull { await run.room() }
         }
         run.record?.endOfInput()
         return nil
@@ -66,7 +68,11 @@ struct InputReader {
             return nil
         case .item(let item):
             let name = names?.assign(item)
-            if run.record?.isDone(item) == true {
+            let isDone = run.record?.isDone(item) {
+                guard let storage = run.plan.storage, case .success(let path) = name else { return true }
+                return (try? storage.existing(at: path)) != nil
+            }
+            if isDone == true {
                 run.watch.addSkipped(1)
                 return nil
             }

@@ -61,9 +61,10 @@ final class RunRecord: Sendable {
             if marks, let report { try state?.note(report.mark) }
         }
 
-        func isDone(_ item: FetchItem) -> Bool {
+        func isDone(_ item: FetchItem, isStored: () -> Bool) -> Bool {
             guard let state else { return false }
-            if let reported, !reported.isEmpty, reported.contains(item) {
+            // Another run, with another folder, may have gone on with the same report.
+            if let reported, !reported.isEmpty, reported.contains(item), isStored() {
                 // First: what is neither noted nor known here would be reported twice.
                 state.markDone(item.number)
                 reported.remove(item)
@@ -107,7 +108,9 @@ final class RunRecord: Sendable {
     }
 
     /// Whether an earlier run has done this item.
-    func isDone(_ item: FetchItem) -> Bool { files.isDone(item) }
+    ///
+    /// - Parameter isStored: whether its body is where it belongs; asked of items that only the report says something of.
+    func isDone(_ item: FetchItem, isStored: () -> Bool) -> Bool { files.isDone(item, isStored: isStored) }
 
     /// No item comes any more.
     func endOfInput() { files.reported?.removeAll() }

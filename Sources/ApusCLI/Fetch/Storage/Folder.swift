@@ -33,9 +33,15 @@ final class Folder: Sendable {
                     return nil
                 }
                 // Nothing is lost, as what has that name already stays.
-                if Files.renameWithoutReplacing(name, to: name + Self.fileSuffix, in: descriptor) != 0, errno != ENOENT
-                {
-                    return nil
+                let refuge = name + Self.fileSuffix
+                if Files.renameWithoutReplacing(name, to: refuge, in: descriptor) != 0, errno != ENOENT {
+                    guard errno == EEXIST else { return nil }
+                    // A run was killed between the second link and the end of the first.
+                    guard Files.areSame(name, refuge, in: descriptor) else {
+                        errno = EEXIST
+                        return nil
+                    }
+                    unlinkat(descriptor, name, 0)
                 }
             default: return nil
             }

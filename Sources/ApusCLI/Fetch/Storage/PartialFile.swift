@@ -30,11 +30,13 @@ final class PartialFile: Sendable {
     private let identity: UInt64
     private let state = Mutex(State())
 
-    init(in storage: Storage, at path: StoragePath, number: Int, uri: URI) {
+    /// - Parameter asking: what else was asked with: another user's or another language's body is another one, even if its date is the same
+    ///   (RFC 9110 §8.8.2).
+    init(in storage: Storage, at path: StoragePath, number: Int, uri: URI, asking: String = "") {
         self.storage = storage
         self.path = path
         self.number = number
-        identity = StableHash(uri.redacted + "\n" + (uri.query ?? "") + "\n" + path.text).value
+        identity = StableHash(uri.redacted + "\n" + (uri.query ?? "") + "\n" + path.text + asking).value
     }
 
     deinit {

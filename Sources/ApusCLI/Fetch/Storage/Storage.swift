@@ -66,8 +66,10 @@ final class Storage: Sendable {
     }
 
     /// A body that comes in pieces, or of which a part may be there.
-    func partial(at path: StoragePath, number: Int, uri: URI) -> PartialFile {
-        PartialFile(in: self, at: path, number: number, uri: uri)
+    ///
+    /// - Parameter asking: ``FetchPlan/asking(_:)``.
+    func partial(at path: StoragePath, number: Int, uri: URI, asking: String = "") -> PartialFile {
+        PartialFile(in: self, at: path, number: number, uri: uri, asking: asking)
     }
 
     struct Existing: Equatable {

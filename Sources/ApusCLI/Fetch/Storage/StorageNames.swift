@@ -6,7 +6,7 @@ import Apus
 /// what is in the folder already changes them. So a run that goes on from where another one ended gives the same names, provided that
 /// each item passes here, also what is done already.
 ///
-/// - A name that is taken gets the item's number: `name-17`.
+/// - A name that is taken gets the item's number: `name-17`. `name` and `name.file` count as one for that.
 /// - A file whose name is a folder's gets `.file`. If the folder is needed only afterwards, the file that stands there is moved to
 ///   `name.file` when the folder is made (``Storage`` does that), and `name.file` counts as taken from now on.
 ///
@@ -47,7 +47,8 @@ struct StorageNames {
         var name = ""
         for part in path.names {
             name += name.isEmpty ? part : "/" + part
-            if let option = reserved[name] { return option }
+            // Where a folder stands in its place, the body moves.
+            if let option = reserved[name] ?? reserved[name + Folder.fileSuffix] { return option }
         }
         return nil
     }
@@ -62,11 +63,18 @@ struct StorageNames {
             name = hash.appending(path.file)
         }
         // A folder and its file share no name either.
-        while taken.contains(.folder, name) || !taken.insert(.file, name) {
+        while taken.contains(.folder, name) || isRefugeTaken(of: path.file, hash) || !taken.insert(.file, name) {
             path.file += Self.suffix(number)
             name = hash.appending(path.file)
         }
         return path
+    }
+
+    /// Whether this file and another would be one where a folder of an earlier run has the place of either: that moves to `name.file`.
+    private func isRefugeTaken(of file: String, _ folder: StableHash) -> Bool {
+        if taken.contains(.file, folder.appending(file + Folder.fileSuffix)) { return true }
+        guard file.hasSuffix(Folder.fileSuffix) else { return false }
+        return taken.contains(.file, folder.appending(String(file.dropLast(Folder.fileSuffix.count))))
     }
 
     private static func suffix(_ number: Int) -> String { "-" + String(number) }
