@@ -53,8 +53,11 @@ struct RunFiles {
         var names: [String: String] = [:]
         let prefix = root == "/" ? root : root + "/"
         for (option, path) in entries.map({ ($0.option, $0.path) }) + (cache.map { [("--http-cache", $0)] } ?? []) {
-            guard let place = Self.place(of: path), place.hasPrefix(prefix) else { continue }
-            names[String(place.dropFirst(prefix.count))] = option
+            // A link is no less the run's own than what it leads to.
+            for case let place? in [Self.place(of: path), Self.place(of: path, followingLast: false)]
+            where place.hasPrefix(prefix) {
+                names[String(place.dropFirst(prefix.count))] = option
+            }
         }
         return names
     }
@@ -69,8 +72,10 @@ struct RunFiles {
     }
 
     /// Its absolute path without links, whether or not it is there already.
-    private static func place(of path: String) -> String? {
-        if let real = real(path) { return real }
+    ///
+    /// - Parameter followingLast: whether its last name may not be a link either.
+    private static func place(of path: String, followingLast: Bool = true) -> String? {
+        if followingLast, let real = real(path) { return real }
         var parts = path.split(separator: "/", omittingEmptySubsequences: true)
         guard let name = parts.popLast() else { return nil }
         let folder = (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")

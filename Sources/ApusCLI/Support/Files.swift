@@ -23,8 +23,8 @@ enum Files {
     static func areSame(_ name: String, _ other: String, in folder: Int32) -> Bool {
         var one = stat()
         var two = stat()
-        guard fstatat(folder, name, &one, AT_SYMLINK_NOFOLLOW) == 0, fstatat(folder, other, &two, AT_SYMLINK_NOFOLLOW) == 0
-        else { return false }
+        guard fstatat(folder, name, &one, AT_SYMLINK_NOFOLLOW) == 0 else { return false }
+        guard fstatat(folder, other, &two, AT_SYMLINK_NOFOLLOW) == 0 else { return false }
         return one.st_dev == two.st_dev && one.st_ino == two.st_ino
     }
 

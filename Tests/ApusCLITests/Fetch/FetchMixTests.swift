@@ -108,6 +108,20 @@ struct FetchMixTests {
         }
     }
 
+    @Test func aLinkToTheRunsOwnFileIsItsOwnToo() async throws {
+        try await withBench { bench in
+            try await TestServer.with({ .text($0.path) }) { server in
+                let script = "mkdir -p out else && : >else/r && ln -s ../else/r out/r"
+                let made = try await ApusProcess.shell(script, [], folder: bench.folder).wait()
+                #expect(made.code == 0)
+                let run = try await bench.fetch("-o", "out", "--report", "out/r", server.url("/r"), server.url("/b"))
+                #expect(run.code == 1)
+                #expect(try bench.report("else/r").map(\.outcome) == ["failed", "fetched"])
+                #expect(bench.files("out").contains("b"))
+            }
+        }
+    }
+
     @Test func whatAnotherRunHasReportedIsNotStoredHere() async throws {
         try await withBench { bench in
             let counter = Counter()

@@ -29,6 +29,7 @@ struct FetchRangeTests {
         Lie(testDescription: "only a part of the rest", range: "bytes 400000-400009/600000", length: 10),
         Lie(testDescription: "less than it says", range: "bytes 400000-599999/600000", length: 10),
         Lie(testDescription: "without a place"),
+        Lie(testDescription: "that nothing has changed", status: "304 Not Modified", length: 0),
         Lie(testDescription: "a size", status: "416 Range Not Satisfiable", range: "bytes */10", length: 0),
     ]
 

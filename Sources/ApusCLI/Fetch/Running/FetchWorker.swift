@@ -169,6 +169,8 @@ struct FetchWorker: Sendable {
     ) async throws {
         if run.plan.reports { attempt.result.contentType = response.headers[.contentType] }
         if status == 304 {
+            // The rest was asked for, and not whether it has changed: begin anew.
+            if look?.resumption != nil { throw TransferError.wrongRange }
             // It has no body, and replaces nothing.
             guard look?.modified != nil || run.plan.asksForChange(transfer.item) else { throw TransferError.notAsked }
             attempt.result.outcome = .unchanged
