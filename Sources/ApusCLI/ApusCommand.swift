@@ -28,6 +28,10 @@ struct ApusCommand: ParsableCommand {
             StandardError.write("apus: no arguments can be read: /proc is not mounted (mount -t proc proc /proc)\n")
             Glibc.exit(ExitStatus.usage)
         }
+        if let number = Self.firstThatIsNoText {
+            StandardError.write("apus: argument \(number) is not UTF-8; put such a URL, header or body into a file\n")
+            Glibc.exit(ExitStatus.usage)
+        }
         do {
             var command = try parsed(Array(CommandLine.arguments.dropFirst()))
             try command.run()
@@ -36,6 +40,15 @@ struct ApusCommand: ParsableCommand {
             Glibc.exit(ExitStatus.usage)
         } catch {
             exit(withError: error)
+        }
+    }
+
+    /// The number of an argument that is not UTF-8. Swift would put U+FFFD in the place of what it cannot read, and another URL be fetched, or
+    /// another body be sent, than was asked for.
+    private static var firstThatIsNoText: Int? {
+        let bytes = CommandLine.unsafeArgv
+        return (1..<max(1, Int(CommandLine.argc))).first { number in
+            bytes[number].map { String(validatingCString: $0) == nil } ?? false
         }
     }
 

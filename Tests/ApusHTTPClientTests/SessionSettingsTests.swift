@@ -59,6 +59,20 @@ struct SessionSettingsTests {
         }
     }
 
+    @Test(
+        "fields about one message are no session's",
+        arguments: [[.contentLength: "5"], [.transferEncoding: "chunked"], [.connection: "close"]] as [HTTPFields]
+    )
+    func fieldsOfOneMessage(_ fields: HTTPFields) async throws {
+        var configuration = ClientSession.Configuration()
+        configuration.headers = fields
+        try await withScripts(configuration: configuration, script: { _ in [] }) { session, peer in
+            let error = await clientError { try await session.get(someURL) }
+            #expect(error?.code == .invalidRequest)
+            #expect(peer.attempts == 0)
+        }
+    }
+
     // MARK: Secrets
 
     private static let sensitive: HTTPFields = {

@@ -12,8 +12,9 @@ struct BenchCommand: ParsableCommand {
             that a slow server is asked less often. With --rate requests are due at
             fixed times, and their latency counts from when they were due: what a
             server makes wait is not left out (coordinated omission). Nothing is
-            pipelined, redirects are not followed, nothing is tried again, and bodies
-            are read and thrown away as they came.
+            pipelined, redirects are not followed, and bodies are read and thrown away
+            as they came. Nothing is tried again, but for what was sent on a kept
+            connection that the server had closed by then (RFC 9112 §9.3.1).
 
             Ask only servers that are yours, or whose owner has agreed.
 

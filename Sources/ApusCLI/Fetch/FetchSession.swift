@@ -65,6 +65,7 @@ struct FetchSession: Sendable {
 
     /// Runs, and ends with the exit code of what came of it.
     func run() throws {
+        Termination.setGrace(grace)
         let record = RunRecord(report: report, state: state, watch: watch)
         var thrown: (any Error)?
         do {

@@ -3,13 +3,19 @@ import ArgumentParser
 
 /// How `apus fetch` checks whom it talks to: curl's names.
 struct TLSOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Trust the certificates in this PEM file, and no others.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Trust the certificates in this PEM file, and no others.", valueName: "file"),
+        completion: .file()
+    )
     var cacert: String?
 
-    @Option(help: ArgumentHelp("Show this certificate (PEM, with its chain) to servers that ask.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Show this certificate (PEM, with its chain) to servers that ask.", valueName: "file"),
+        completion: .file()
+    )
     var cert: String?
 
-    @Option(help: ArgumentHelp("The certificate's private key (PEM).", valueName: "file"))
+    @Option(help: ArgumentHelp("The certificate's private key (PEM).", valueName: "file"), completion: .file())
     var key: String?
 
     @Flag(help: "Accept any certificate: whoever is on the way can read and change everything.")

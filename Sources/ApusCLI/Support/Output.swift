@@ -36,6 +36,33 @@ struct Output: Sendable {
     }
 }
 
+extension Output {
+    /// As ``writeAll(_:to:)``, but waits no longer for a reader that takes nothing when the process was told to end and its grace is over:
+    /// a supervisor that reads no more should not have to kill it.
+    ///
+    /// A terminal is a person's, who can press Ctrl-C once more.
+    static func writeWhileWanted(_ bytes: [UInt8], to descriptor: Int32) throws {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT) else {
+            return try writeAll(bytes, to: descriptor)
+        }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            let count = poll(&ready, 1, patience)
+            if count == 0, Termination.isOverdue { throw OutputError(errno: ETIMEDOUT) }
+            guard count > 0 else { continue }
+            // So much fits into a pipe that is said to have room: pipe(7).
+            let piece = rest.prefix(4_096)
+            try writeAll(Array(piece), to: descriptor)
+            rest = rest.dropFirst(piece.count)
+        }
+    }
+
+    /// Milliseconds in which something has to be taken.
+    private static let patience: Int32 = 1_000
+}
+
 extension Slice<UnsafeRawBufferPointer> {
     fileprivate var baseAddress: UnsafeRawPointer? { UnsafeRawBufferPointer(rebasing: self).baseAddress }
 }

@@ -8,6 +8,10 @@ enum Termination {
     private struct State {
         var begin: (@Sendable () -> Void)?
         var signal: Int32?
+        /// ``MonotonicTime`` of the signal.
+        var time: Int64 = 0
+        /// Nanoseconds.
+        var grace: Int64 = 0
     }
 
     private static let state = Mutex(State())
@@ -16,6 +20,14 @@ enum Termination {
 
     /// The exit code of whoever was told to end: 128 + the signal.
     static var exitCode: Int32 { state.withLock { $0.signal.map { 128 + $0 } } ?? ExitStatus.interrupted }
+
+    /// How long what is under way may go on behind the first signal.
+    static func setGrace(_ grace: Duration) { state.withLock { $0.grace = grace.inNanoseconds } }
+
+    /// Whether the process was told to end, and its grace is over.
+    static var isOverdue: Bool {
+        state.withLock { $0.signal != nil && MonotonicTime.now() &- $0.time >= $0.grace }
+    }
 
     /// Calls `handler` at the first of these signals, on a thread of its own; at once if it has come before.
     static func onSignal(_ handler: @escaping @Sendable () -> Void) {
@@ -84,7 +96,10 @@ enum Termination {
             let number = Int32(byte)
             let (isFirst, begin) = state.withLock { state in
                 let isFirst = state.signal == nil
-                if isFirst { state.signal = number }
+                if isFirst {
+                    state.signal = number
+                    state.time = MonotonicTime.now()
+                }
                 return (isFirst, state.begin)
             }
             guard isFirst else { _exit(128 + number) }

@@ -32,7 +32,8 @@ extension ClientSession {
         public var timeouts = Timeouts()
         /// Which redirects are followed.
         public var redirects = RedirectPolicy.follow()
-        /// Sent with every request. A request's own fields of the same name replace them.
+        /// Sent with every request. A request's own fields of the same name replace them. Content-Length, Transfer-Encoding and Connection are
+        /// about one message, and are an error here.
         public var headers = HTTPFields()
         /// The User-Agent field.
         public var userAgent = "Apus/0.1"

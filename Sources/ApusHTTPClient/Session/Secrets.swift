@@ -52,6 +52,14 @@ extension ClientSession.Configuration {
             }
         }
         if let routeMistake { return (.invalidRequest, routeMistake) }
+        // RFC 9112 §6, §9.6: a session's fields are written as they are, and nobody would look what they say of a body or a connection.
+        if let name = [HTTPField.Name.contentLength, .transferEncoding, .connection].first(where: { headers[$0] != nil }
+        ) {
+            return (
+                .invalidRequest,
+                "The session's header \(name) is about one message: leave it out, or give it to the request that it is for."
+            )
+        }
         if let auth {
             if headers[.authorization] != nil {
                 return (

@@ -69,8 +69,10 @@ struct EpollSelector: Selector, ~Copyable {
     }
 
     mutating func wait(timeout: Int64, into events: inout ContiguousArray<SelectorEvent>) {
-        let count = apus_epoll_wait(epoll, buffer, Int32(Self.capacity), timeout, waitsInMilliseconds)
-        // EINTR: a signal was handled. The loop looks at its queues and its clock, and waits again.
+        var count = apus_epoll_wait(epoll, buffer, Int32(Self.capacity), timeout, waitsInMilliseconds)
+        // EINTR: a signal was handled, and the loop looks at its queues and its clock before it waits again. Or the process was stopped, for
+        // as long as somebody liked (signal(7)): what has come meanwhile has come before the timers that are due by now.
+        if count < 0 { count = apus_epoll_wait(epoll, buffer, Int32(Self.capacity), 0, waitsInMilliseconds) }
         guard count > 0 else { return }
         for index in 0..<Int(count) {
             let event = buffer[index]

@@ -98,4 +98,27 @@ struct FetchInterruptTests {
             }
         }
     }
+
+    /// The reader of standard output takes nothing, and lives.
+    @Test func aRunEndsAlthoughItsLinesAreNotRead() async throws {
+        try await withBench { bench in
+            let counter = Counter()
+            let isEnough = AsyncEvent()
+            let handler: HTTPServer.Handler = { request in
+                // More lines than a pipe holds.
+                if counter.add(request.path) + counter.total > 2_500 { isEnough.set() }
+                return .text(request.path)
+            }
+            try await TestServer.with(handler) { server in
+                try bench.write((1...3_000).map { server.url("/\($0)") }.joined(separator: "\n"), to: "urls")
+                let script = "mkfifo p; exec 3<>p; exec \"$0\" fetch -i urls --grace 0 --state s --per-host 64 >p"
+                let process = try ApusProcess.shell(script, [ApusProcess.path], folder: bench.folder)
+                try await isEnough.wait()
+                process.send(SIGINT)
+                let run = try await process.wait()
+                #expect(run.code == 130)
+                #expect(run.errors.contains("--resume"))
+            }
+        }
+    }
 }

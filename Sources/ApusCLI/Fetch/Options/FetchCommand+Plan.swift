@@ -7,6 +7,7 @@ extension FetchPlan {
         method = command.sending.method.flatMap { HTTPRequest.Method(rawValue: $0) }
         body = command.sending.body
         headers = (try? command.sending.headers()) ?? [:]
+        fields = SendingOptions.harmless(headers)
         user = command.sending.user
         hasSecrets = command.sending.hasSecrets
         self.storage = storage
@@ -30,11 +31,13 @@ extension ClientSession.Configuration {
         timeouts = command.patience.timeouts
         redirects = .follow(upTo: sending.maxRedirects)
         userAgent = "apus/0.1"
-        headers = try sending.headers()
+        let fields = try sending.headers()
+        // The others go with each request, which looks at them, and so do redirects and the cache.
+        headers = SendingOptions.secret(fields)
         auth = sending.authentication
         tls = try command.tls.configuration()
         decompress = command.storing.compressed
-        if !command.storing.compressed, headers[.acceptEncoding] == nil { headers[.acceptEncoding] = "identity" }
+        if !command.storing.compressed, fields[.acceptEncoding] == nil { headers[.acceptEncoding] = "identity" }
         // What one URL sets is no other's business unless somebody asks for it.
         cookieJar = jar ?? .disabled
         if let url = sending.proxy { proxy = url == "direct" ? .direct : try Proxy(url) }

@@ -71,6 +71,8 @@ struct SendingOptions: ParsableArguments {
         if let method, HTTPRequest.Method(rawValue: method) == nil {
             throw ValidationError("--method: “\(Format.harmless(method))” is no method.")
         }
+        // RFC 9110 §9.3.6
+        if method == "CONNECT" { throw ValidationError("--method: CONNECT makes a tunnel, and fetches nothing.") }
         if try headers()[.authorization] != nil, user != nil {
             throw ValidationError("--user and a header Authorization say twice who asks: name one of them.")
         }
@@ -103,10 +105,21 @@ struct SendingOptions: ParsableArguments {
         return fields
     }
 
+    private static let secretNames: Set<String> = ["authorization", "cookie", "proxy-authorization"]
+
+    /// Those that only one server may have.
+    static func secret(_ fields: HTTPFields) -> HTTPFields {
+        HTTPFields(fields.filter { secretNames.contains($0.name.canonicalName) })
+    }
+
+    /// The others.
+    static func harmless(_ fields: HTTPFields) -> HTTPFields {
+        HTTPFields(fields.filter { !secretNames.contains($0.name.canonicalName) })
+    }
+
     /// Whether something is sent that only one server may have.
     var hasSecrets: Bool {
-        let secret: Set<String> = ["authorization", "cookie", "proxy-authorization"]
-        return user != nil || (try? headers().contains { secret.contains($0.name.canonicalName) }) == true
+        user != nil || (try? !Self.secret(headers()).isEmpty) == true
     }
 
     /// The server of `--auth-host`.

@@ -17,6 +17,8 @@ struct FetchPlan: Sendable {
     var body: RequestBody?
     /// What goes with every request.
     var headers: HTTPFields = [:]
+    /// Those of them that any server may have: the session has the others, and gives them to one.
+    var fields: HTTPFields = [:]
     /// Of `--user`; only ever compared, by a hash.
     var user: String?
     /// Whether there is something that only one server may have.
@@ -40,6 +42,13 @@ struct FetchPlan: Sendable {
 
     func method(of item: FetchItem) -> HTTPRequest.Method {
         item.method ?? method ?? (item.body != nil || body != nil ? .post : .get)
+    }
+
+    /// An item's own fields, and the command line's of other names.
+    func fields(of item: FetchItem) -> HTTPFields {
+        guard var own = item.headers else { return fields }
+        for field in fields where item.headers?[field.name] == nil { own.append(field) }
+        return own
     }
 
     func body(of item: FetchItem) -> RequestBody? { item.body.map { .bytes($0) } ?? body }

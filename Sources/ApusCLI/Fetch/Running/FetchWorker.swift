@@ -20,7 +20,6 @@ struct FetchWorker: Sendable {
         isUsual = run.plan.method == nil && run.plan.body == nil && !run.plan.reports && !run.plan.looksIntoBodies
     }
 
-    private static let noFields = HTTPFields()
     /// Of a body that nobody wants, what is read to keep its connection.
     private static let discardLimit = 64 * 1024
     private static let discardTime = Duration.seconds(10)
@@ -35,6 +34,8 @@ struct FetchWorker: Sendable {
         var asked = 0
         var host = AttemptEnd.Host.unknown
         var isCancelled = false
+        /// A part of its body may be on standard output.
+        var isShown = false
 
         init(_ item: FetchItem) {
             let url = item.uri.hasUserinfo ? item.uri.withoutUserinfo : item.uri
@@ -105,7 +106,7 @@ struct FetchWorker: Sendable {
     }
 
     private func mayRepeat(_ transfer: Transfer, _ attempt: Attempt) -> Bool {
-        if run.plan.printsBody, attempt.result.bytes > 0 { return false }
+        if attempt.isShown, attempt.result.bytes > 0 { return false }
         return !attempt.wasSent || RetryRule.isIdempotent(run.plan.method(of: transfer.item))
     }
 
@@ -178,7 +179,7 @@ struct FetchWorker: Sendable {
         } else if status >= 400 {
             // The file has become shorter than what there is of it.
             if status == 416, look?.resumption != nil { throw TransferError.wrongRange }
-            try await refuse(response, status, look, &attempt)
+            try await refuse(response, status, transfer, look, &attempt)
         } else {
             if status == 206, !run.plan.asksForPart(transfer.item) {
                 try Self.checkRange(of: response, look?.resumption)
@@ -191,6 +192,7 @@ struct FetchWorker: Sendable {
     private func refuse(
         _ response: ClientResponse,
         _ status: Int,
+        _ transfer: Transfer,
         _ look: Look?,
         _ attempt: inout Attempt
     ) async throws {
@@ -204,6 +206,7 @@ struct FetchWorker: Sendable {
         do {
             try await withTimeout(Self.discardTime) {
                 for try await piece in response.body {
+                    run.watch.received(bytes: piece.count, host: transfer.host)
                     attempt.result.bytes += piece.count
                     if attempt.result.bytes > Self.discardLimit { return }
                 }
@@ -248,6 +251,7 @@ struct FetchWorker: Sendable {
         _ look: Look?,
         _ attempt: inout Attempt
     ) async throws {
+        attempt.isShown = run.plan.printsBody
         if run.plan.storage == nil, !run.plan.looksIntoBodies {
             attempt.result.bytes = 0
             try await read(pieces, of: response, host: transfer?.host ?? "") { attempt.result.bytes += $0.count }
@@ -261,7 +265,10 @@ struct FetchWorker: Sendable {
             target: try transfer.flatMap { try target($0, response, look) }
         )
         do {
-            try sink.check(length: response.contentLength)
+            // An answer to HEAD tells a length and has none (RFC 9110 §9.3.2).
+            if transfer.map({ run.plan.method(of: $0.item) }) != .head {
+                try sink.check(length: response.contentLength)
+            }
             try await sink.begin()
             try await read(pieces, of: response, host: transfer?.host ?? "") { try await sink.add($0) }
             if let size = look?.expectedSize(of: response), sink.count != size { throw TransferError.wrongRange }
@@ -357,7 +364,7 @@ struct FetchWorker: Sendable {
     }
 
     private func fields(_ transfer: Transfer, _ look: Look?) -> HTTPFields {
-        var fields = transfer.item.headers ?? Self.noFields
+        var fields = run.plan.fields(of: transfer.item)
         if let resumption = look?.resumption {
             fields[.range] = "bytes=\(resumption.offset)-"
             fields[.ifRange] = resumption.validator.ifRange

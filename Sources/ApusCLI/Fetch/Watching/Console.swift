@@ -37,7 +37,7 @@ final class Console: Sendable {
     private let waiting = Mutex<[(target: Target, bytes: [UInt8])]>([])
 
     /// - Parameter areSame: whether both lead to one terminal.
-    init(output: Terminal, error: Terminal, areSame: Bool, write: @escaping Write = Output.writeAll) {
+    init(output: Terminal, error: Terminal, areSame: Bool, write: @escaping Write = Output.writeWhileWanted) {
         self.output = output
         self.error = error
         self.areSame = areSame
