@@ -66,6 +66,29 @@ import Testing
         }
     }
 
+    /// Killed between the move and the making of the folder, and fetched again.
+    @Test func aBodyThatAKilledRunHadMovedIsReplacedByItsSuccessor() throws {
+        try withScratchFolder { path in
+            let first = try Storage(path + "/out")
+            try store("old", "a.file", in: first)
+            try store("another list's", "b.file", in: first)
+            try store("another list's too", "b", in: first)
+            first.close()
+            // Files are stamped by a clock that ticks every few milliseconds.
+            let end = FileTime.now()
+            while FileTime.now() == end { sched_yield() }
+            let second = try Storage(path + "/out")
+            try store("new", "a", in: second)
+            #expect(try store("below", "a/b", in: second) == "a/b")
+            #expect(readText(path + "/out/a.file") == "new")
+            // What this run has not stored replaces nothing.
+            #expect(throws: StorageError.self) { try store("below", "b/c", in: second) }
+            #expect(readText(path + "/out/b.file") == "another list's")
+            #expect(readText(path + "/out/b") == "another list's too")
+            second.close()
+        }
+    }
+
     /// A move is a second link and the end of the first, and a run may be killed in between.
     @Test func aMoveThatWasBrokenOffIsFinished() throws {
         try withStorage { path, storage in

@@ -16,8 +16,10 @@ final class Folder: Sendable {
 
     /// The folder of that name, which is made if need be; a file in its place is moved to `name.file`.
     ///
+    /// - Parameter beginning: when the run began. A file that it has stored replaces one that is older and has the name `name.file`, as
+    ///   bodies replace what is there: a run that was killed may have moved the same body there before. Other files never do.
     /// - Returns: nil if it is not there and was not to be made, and the reason is in `errno`.
-    func child(_ name: String, making: Bool) -> Folder? {
+    func child(_ name: String, making: Bool, since beginning: FileTime = .never) -> Folder? {
         // More than one try in case somebody else makes or removes it at the same time.
         for _ in 0..<Self.attempts {
             let child = openat(descriptor, name, Self.flags)
@@ -36,17 +38,26 @@ final class Folder: Sendable {
                 let refuge = name + Self.fileSuffix
                 if Files.renameWithoutReplacing(name, to: refuge, in: descriptor) != 0, errno != ENOENT {
                     guard errno == EEXIST else { return nil }
-                    // A run was killed between the second link and the end of the first.
-                    guard Files.areSame(name, refuge, in: descriptor) else {
+                    guard makeRoom(name, refuge, beginning) else {
                         errno = EEXIST
                         return nil
                     }
-                    unlinkat(descriptor, name, 0)
                 }
             default: return nil
             }
         }
         return nil
+    }
+
+    /// Finishes what a run that was killed had begun: the name of a file is a folder's from now on.
+    private func makeRoom(_ name: String, _ refuge: String, _ beginning: FileTime) -> Bool {
+        // It was killed between the second link and the end of the first.
+        if Files.areSame(name, refuge, in: descriptor) { return unlinkat(descriptor, name, 0) == 0 }
+        // Or before the folder was made, and the body was fetched again.
+        guard let own = FileTime.change(of: name, in: descriptor), own >= beginning, kind(of: refuge) == S_IFREG,
+            let other = FileTime.change(of: refuge, in: descriptor), other < beginning
+        else { return false }
+        return renameat(descriptor, name, descriptor, refuge) == 0
     }
 
     /// What a file is called whose name is a folder's.

@@ -20,6 +20,9 @@ final class FolderCache: Sendable {
     let root: Folder
     private let state = Mutex(State())
 
+    /// When the run began: see ``Folder/child(_:making:since:)``.
+    private let beginning = FileTime.now()
+
     init(root: Folder) { self.root = root }
 
     /// The folder of these names below the root.
@@ -32,7 +35,7 @@ final class FolderCache: Sendable {
         let path = names.count == 1 ? name : names.joined(separator: "/")
         if let folder = known(path) { return folder }
         guard let parent = try folder(names.dropLast(), making: making) else { return nil }
-        guard let folder = parent.child(name, making: making) else {
+        guard let folder = parent.child(name, making: making, since: beginning) else {
             let reason = errno
             if !making, reason == ENOENT || reason == ENOTDIR { return nil }
             throw StorageError("cannot use \(path) as a folder", reason)
