@@ -26,7 +26,7 @@ extension EventLoop {
         while index < state.pointee.deferred.count {
             let work = state.pointee.deferred[index]
             index += 1
-            // Not always by `runCallback`: its closure would be an allocation for each.
+            // Without a watchdog there is nobody to tell of it.
             if state.pointee.monitor == nil {
                 work.runDeferred()
             } else {
